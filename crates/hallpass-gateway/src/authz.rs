@@ -4,11 +4,9 @@
 //! `core.rs` decides → `http/answer.rs` or `grpc/answer.rs` says it.
 
 mod allowed;
-mod body;
 mod core;
 mod grpc;
 mod http;
-mod management;
 mod metrics;
 mod plan;
 mod question;
@@ -16,4 +14,3 @@ pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod service;
 mod tenant;
-mod tls_files;

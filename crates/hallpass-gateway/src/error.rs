@@ -1,4 +1,4 @@
-//! What can go wrong around external authorization. What is wrong with one question is told to the proxy that asks it.
+//! What can go wrong around a server of this crate. What is wrong with one request is told to its sender.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use hallpass_tls::TlsError;
 use thiserror::Error;
 
-/// Why external authorization does not start, does not take settings, or has ended.
+/// Why external authorization, or the gateway, does not start, does not take settings, or has ended.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,9 +18,14 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// The files of `authz.tls` cannot be used.
-    #[error("authz.tls: {0}")]
-    Tls(#[from] TlsError),
+    /// The files of a section `tls` cannot be used.
+    #[error("{section}: {source}")]
+    Tls {
+        /// Which one.
+        section: &'static str,
+        /// Why not.
+        source: TlsError,
+    },
     /// A part has ended by itself, which is a fault.
     #[error("the {task} has ended by itself")]
     TaskEnded {
@@ -34,7 +39,7 @@ impl Error {
     #[must_use]
     pub const fn is_of_configuration(&self) -> bool {
         match self {
-            Self::Tls(_) => true,
+            Self::Tls { .. } => true,
             Self::Listen { .. } | Self::TaskEnded { .. } => false,
         }
     }

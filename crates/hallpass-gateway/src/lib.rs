@@ -36,9 +36,14 @@
 //! # }
 //! ```
 
+mod answer_body;
 mod authz;
 mod error;
+mod management;
+mod problem;
+mod readiness;
 mod settings;
+mod tls_files;
 mod upstream_token;
 
 pub use authz::running::RunningAuthz;

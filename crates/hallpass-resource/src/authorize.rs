@@ -19,6 +19,7 @@ use crate::judge::{Judge, Verdict};
 use crate::server::ResourceServer;
 use crate::settings::deadline::DeadlineSettings;
 use crate::stream_end::{StreamEnd, TokenEnd};
+use crate::time_left;
 use crate::verifier::Verified;
 
 impl ResourceServer {
@@ -210,6 +211,19 @@ impl Authorized {
         };
         let is_fault = status.is_client_error() || status.is_server_error();
         is_fault.then(|| self.judge.challenger.response(&denial, self.scheme))
+    }
+
+    /// For how long the caller waits for the response, where these headers of its request say so and the settings read it (`deadline`): for who
+    /// hands the request on, and has to tell the next one what is left of it.
+    #[must_use]
+    pub fn time_left(&self, headers: &HeaderMap) -> Option<Duration> {
+        time_left::time_left(self.deadline_settings(), headers)
+    }
+
+    /// The header that says so, in whole milliseconds, beside `grpc-timeout`; `None` where none is read.
+    #[must_use]
+    pub fn deadline_header(&self) -> Option<&HeaderName> {
+        self.judge.deadline.header.as_ref()
     }
 
     pub(crate) fn deadline_settings(&self) -> &DeadlineSettings {

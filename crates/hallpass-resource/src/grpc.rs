@@ -29,21 +29,22 @@ impl Refused {
     /// | 504 | `DEADLINE_EXCEEDED` (4) |
     #[must_use]
     pub fn into_response_to(self, request: &Parts) -> Response<Bytes> {
-        self.into_response_in(media_type(request).cloned())
+        self.into_response_in(grpc_media_type(request).cloned())
     }
 
     /// The same, to a request that speaks gRPC by this media type, or does not.
     pub(crate) fn into_response_in(self, spoken: Option<HeaderValue>) -> Response<Bytes> {
         let refusal = self.into_response();
         match spoken {
-            Some(media_type) if !refusal.status().is_success() => in_grpc(refusal, media_type),
+            Some(media_type) => refusal_in_grpc(refusal, media_type),
             _ => refusal,
         }
     }
 }
 
 /// The media type of a request that speaks gRPC; `None` for one that does not: each call is a POST.
-pub(crate) fn media_type(request: &Parts) -> Option<&HeaderValue> {
+#[must_use]
+pub fn grpc_media_type(request: &Parts) -> Option<&HeaderValue> {
     if request.method != Method::POST {
         return None;
     }
@@ -55,9 +56,15 @@ pub(crate) fn media_type(request: &Parts) -> Option<&HeaderValue> {
     speaks.then_some(value)
 }
 
-/// The same refusal for a gRPC client, to a request of this media type: a response that is nothing but trailers, with HTTP
-/// status 200 ("Trailers-Only" of the gRPC protocol). The other headers stay, and are metadata to the client.
-fn in_grpc(refusal: Response<Bytes>, media_type: HeaderValue) -> Response<Bytes> {
+/// The same refusal for a gRPC client, to a request of this media type ([`grpc_media_type`]): a response that is nothing but trailers, with HTTP
+/// status 200 ("Trailers-Only" of the gRPC protocol), by the table of [`Refused::into_response_to`]; beside it 404, 405 and 501 are
+/// `UNIMPLEMENTED` (12), 413 and 429 `RESOURCE_EXHAUSTED` (8), 502 `UNAVAILABLE` (14), and others `UNKNOWN` (2). The other headers stay, and are
+/// metadata to the client. The message is that of the [`DenialResponse`] in the extensions. A success stays as it is.
+#[must_use]
+pub fn refusal_in_grpc(refusal: Response<Bytes>, media_type: HeaderValue) -> Response<Bytes> {
+    if refusal.status().is_success() {
+        return refusal;
+    }
     let (mut parts, _problem) = refusal.into_parts();
     let status = grpc_status(parts.status);
     let headers = &mut parts.headers;
@@ -82,9 +89,11 @@ fn in_grpc(refusal: Response<Bytes>, media_type: HeaderValue) -> Response<Bytes>
 fn grpc_status(status: StatusCode) -> u16 {
     match status {
         StatusCode::BAD_REQUEST | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => 3,
-        StatusCode::GATEWAY_TIMEOUT => 4,
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => 4,
         StatusCode::FORBIDDEN => 7,
-        StatusCode::SERVICE_UNAVAILABLE => 14,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => 8,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => 12,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => 14,
         StatusCode::UNAUTHORIZED => 16,
         _ => 2,
     }
@@ -127,14 +136,14 @@ mod tests {
         ] {
             let request = Request::post("/").header(CONTENT_TYPE, value);
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            assert_eq!(media_type(&parts).is_some(), speaks, "{value}");
+            assert_eq!(grpc_media_type(&parts).is_some(), speaks, "{value}");
         }
         for request in [
             Request::get("/").header(CONTENT_TYPE, GRPC),
             Request::post("/"),
         ] {
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            assert!(media_type(&parts).is_none());
+            assert!(grpc_media_type(&parts).is_none());
         }
     }
 

@@ -94,6 +94,7 @@ mod server;
 mod settings;
 mod stream_end;
 mod stream_metrics;
+mod time_left;
 mod token_digest;
 mod trusted_issuer;
 mod verifier;
@@ -106,6 +107,7 @@ pub use error::{
     ProofFault, SetupError, SetupProblem,
 };
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
+pub use grpc::{grpc_media_type, refusal_in_grpc};
 pub use identity_headers::{identity_header_value, is_spelling_of};
 pub use introspection::{AskedTokens, Introspection, IntrospectionLimits, IntrospectionMetrics};
 pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
@@ -116,7 +118,7 @@ pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{
     Actors, Bound, Captures, Conditions, Explanation, HostFault, HostPattern, HostPatternFault,
     Mode, Names, Party, PartyFault, PassedOver, PathPattern, PathReading, PatternFault, RouteRule,
-    Rule, RuleDecision, RuleLine, RuleOrigin, RulePlace,
+    Rule, RuleDecision, RuleLine, RuleOrigin, RulePlace, named_host,
 };
 pub use scoped::{RequiredScope, Scoped, is_scope};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};

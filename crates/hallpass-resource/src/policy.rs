@@ -36,7 +36,7 @@ pub use self::conditions::{Actors, Conditions, Names, Party, PartyFault};
 pub(crate) use self::explanation::Found;
 pub use self::explanation::{Explanation, PassedOver, RuleDecision};
 pub(crate) use self::host::RequestHost;
-pub use self::host::{HostFault, HostPattern, HostPatternFault};
+pub use self::host::{HostFault, HostPattern, HostPatternFault, named_host};
 pub use self::line::RuleLine;
 pub use self::mode::Mode;
 pub use self::origin::RuleOrigin;

@@ -1,8 +1,6 @@
 //! The decision: the resource server's, then the token for the upstream.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -10,16 +8,18 @@ use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
 use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer, identity_header_value};
 use hallpass_token::SecurityContext;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::allowed::{Allowed, Authorization, CLIENT_ID, is_other_spelling};
 use super::metrics::{self, AuthzMetrics};
 use super::plan::Plan;
 use super::question::{Fault, Original};
 use super::tenant::JudgedTenant;
+use crate::problem::problem;
+use crate::readiness::{Readiness, load_keys};
 use crate::settings::AuthzSettings;
 use crate::upstream_token::{Bears, UpstreamToken};
 
@@ -34,8 +34,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) plan: ArcSwap<Plan>,
     pub(crate) metrics: AuthzMetrics,
-    pub(crate) has_keys: AtomicBool,
-    pub(crate) is_stopping: AtomicBool,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 /// What becomes of a request.
@@ -183,20 +182,15 @@ impl Core {
         }
     }
 
+    /// Fetches the keys of all issuers, for readiness.
+    pub(crate) fn fetch_keys(&self) -> JoinHandle<()> {
+        let readiness = Arc::clone(&self.readiness);
+        tokio::spawn(load_keys(self.resource.clone(), readiness))
+    }
+
     pub(crate) fn apply(&self, settings: &AuthzSettings, encoded: EncodedCharacters) {
         self.plan
             .store(Arc::new(Plan::new(settings, &self.tokens, encoded)));
-    }
-
-    /// Whether keys were there once and the end is not near.
-    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
-        if self.is_stopping.load(Ordering::Relaxed) {
-            return Err("stopping");
-        }
-        match self.has_keys.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err("waiting for the keys of the issuers"),
-        }
     }
 }
 
@@ -228,38 +222,4 @@ fn unavailable() -> Response<Bytes> {
         .headers_mut()
         .insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     response
-}
-
-/// A problem (RFC 9457) of the form that the resource server's have.
-pub(crate) fn problem(status: StatusCode, code: &str, title: &str) -> Response<Bytes> {
-    let body = json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status.as_u16(),
-        "code": code,
-    });
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// How long a task that asks for keys waits after the first failure, and at most.
-pub(crate) const KEYS_PAUSE: Duration = Duration::from_millis(500);
-pub(crate) const MAX_KEYS_PAUSE: Duration = Duration::from_secs(5);
-
-/// Asks for the keys of all issuers until they are there. Why they are not is said by who fetches them.
-pub(crate) async fn load_keys(core: Arc<Core>) {
-    let mut pause = KEYS_PAUSE;
-    while let Err(denial) = core.resource.load_keys().await {
-        tracing::debug!(%denial, "readiness waits for the keys of an issuer");
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(MAX_KEYS_PAUSE);
-    }
-    core.has_keys.store(true, Ordering::Relaxed);
 }

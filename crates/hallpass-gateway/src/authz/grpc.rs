@@ -22,9 +22,10 @@ use prost::Message as _;
 use self::frame::{Unread, end, read, reply};
 use self::messages::{CheckRequest, HealthCheckRequest, HealthCheckResponse, ServingStatus};
 use self::status::Code;
-use super::body::AnswerBody;
-use super::core::{Core, problem};
+use super::core::Core;
 use super::question::{Fault, Original};
+use crate::answer_body::AnswerBody;
+use crate::problem::problem;
 
 const PROTOCOL: &str = "envoy_grpc";
 const SERVICE: &str = "envoy.service.auth.v3.Authorization";

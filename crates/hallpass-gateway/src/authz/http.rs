@@ -15,8 +15,9 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 
 use self::answer::Protocol;
-use super::body::AnswerBody;
-use super::core::{Core, problem};
+use super::core::Core;
+use crate::answer_body::AnswerBody;
+use crate::problem::problem;
 
 /// What the paths of questions that are answered by the request itself begin with.
 const ENVOY_PREFIX: &str = "/authz/envoy";

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hallpass_listen::{Drain, RunningServer};
@@ -12,12 +11,15 @@ use http::HeaderName;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 
-use super::core::{Core, load_keys};
-use super::management::Management;
-use super::{tenant, tls_files};
+use super::core::Core;
+use super::tenant;
 use crate::error::Error;
+use crate::management::Management;
 use crate::settings::AuthzSettings;
+use crate::tls_files;
 
+/// The section of the files.
+pub(super) const TLS: &str = "authz.tls";
 /// How long [`RunningAuthz::shutdown`] waits for questions under way.
 const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -74,7 +76,7 @@ impl RunningAuthz {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub async fn check(&self, settings: &AuthzSettings) -> Result<(), Error> {
-        tls_files::change(self.tls.as_ref(), settings.tls.as_ref(), ServerTls::check).await
+        tls_files::change(TLS, self.tls.as_ref(), settings.tls.as_ref(), ServerTls::check).await
     }
 
     /// Answers by `settings` from now on. Questions under way go on by what they began with.
@@ -90,14 +92,14 @@ impl RunningAuthz {
         settings: &AuthzSettings,
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
-        tls_files::change(self.tls.as_ref(), settings.tls.as_ref(), ServerTls::apply).await?;
+        tls_files::change(TLS, self.tls.as_ref(), settings.tls.as_ref(), ServerTls::apply).await?;
         self.say_what_needs_a_restart(settings);
         self.core.apply(settings, encoded);
         let tenant = self.core.resource.tenant_header();
         tenant::announce(tenant.as_ref(), self.tenant.as_ref());
         self.tenant = tenant;
         if self.keys.is_finished() {
-            self.keys = tokio::spawn(load_keys(Arc::clone(&self.core)));
+            self.keys = self.core.fetch_keys();
         }
         Ok(())
     }
@@ -150,7 +152,7 @@ impl RunningAuthz {
 
     /// From now on `/health/ready` says 503, and everything else goes on.
     pub fn begin_stopping(&self) {
-        self.core.is_stopping.store(true, Ordering::Relaxed);
+        self.core.readiness.begin_stopping();
     }
 
     /// [`shutdown_within`](Self::shutdown_within) 10 seconds.

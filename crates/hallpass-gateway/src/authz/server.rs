@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use hallpass_client::AuthTokenService;
@@ -15,14 +14,16 @@ use hallpass_tls::{ServerTls, TlsMetrics};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use super::core::{Core, load_keys};
-use super::management::Management;
+use super::core::Core;
 use super::metrics::AuthzMetrics;
 use super::plan::Plan;
-use super::running::RunningAuthz;
-use super::{grpc, http, tenant, tls_files};
+use super::running::{RunningAuthz, TLS};
+use super::{grpc, http, tenant};
 use crate::error::Error;
+use crate::management::Management;
+use crate::readiness::Readiness;
 use crate::settings::AuthzSettings;
+use crate::tls_files;
 
 /// Connections of the address for health and metrics.
 const MANAGEMENT_CONNECTIONS: usize = 64;
@@ -55,7 +56,7 @@ impl AuthzServer {
     /// [`Error::Listen`], [`Error::Tls`].
     pub async fn start(authz: Authz, settings: &AuthzSettings) -> Result<RunningAuthz, Error> {
         let tls_metrics = TlsMetrics::default();
-        let tls = tls_files::load(settings.tls.as_ref(), &authz.clock, &tls_metrics).await?;
+        let tls = tls_files::load(TLS, settings.tls.as_ref(), &authz.clock, &tls_metrics).await?;
         let listener = bind(settings.listen).await?;
         let grpc_listener = match settings.grpc_listen {
             Some(address) => Some((address, bind(address).await?)),
@@ -71,7 +72,7 @@ impl AuthzServer {
         if tls.is_some() {
             tls_metrics.register(ours.sub_registry_with_prefix("authz"));
         }
-        let management = Management::new(Arc::clone(&core), registry);
+        let management = Management::new(Arc::clone(&core.readiness), registry);
         let asked = Asked {
             core: &core,
             settings,
@@ -88,7 +89,7 @@ impl AuthzServer {
         let monitored = serve_management(management_listener, &management)
             .map_err(failed_at(settings.management_listen))?;
         Ok(RunningAuthz {
-            keys: tokio::spawn(load_keys(Arc::clone(&core))),
+            keys: core.fetch_keys(),
             core,
             tls,
             settings: settings.clone(),
@@ -114,8 +115,7 @@ pub(super) fn core(authz: Authz, settings: &AuthzSettings) -> Core {
         tokens,
         clock,
         metrics: AuthzMetrics::default(),
-        has_keys: AtomicBool::new(false),
-        is_stopping: AtomicBool::new(false),
+        readiness: Arc::new(Readiness::default()),
     }
 }
 

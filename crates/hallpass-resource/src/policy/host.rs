@@ -106,6 +106,16 @@ pub enum HostFault {
     Malformed,
 }
 
+/// The one host that a request is for, as [`HostPattern::matches_name`] compares it: in lower case, without port and without a dot at the end.
+///
+/// Its sender has chosen it: it says for whom a request is, never who sent it.
+///
+/// # Errors
+/// [`HostFault`]: the request names none, several, or something that is none.
+pub fn named_host(request: &Parts) -> Result<Box<str>, HostFault> {
+    RequestHost::of(request).map(|host| host.name)
+}
+
 impl RequestHost {
     /// Reads the authority of the request target and the `Host` header; both where both are there (RFC 9112 section 3.2.2
     /// lets the target win, but a program behind may read the other).

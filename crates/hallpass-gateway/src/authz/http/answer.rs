@@ -5,7 +5,8 @@ use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 use super::super::allowed::Allowed;
-use super::super::core::{Decision, problem};
+use super::super::core::Decision;
+use crate::problem::problem;
 
 /// Which headers Envoy is to take from the request.
 const ENVOY_REMOVES: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");

@@ -10,8 +10,9 @@ use hyper::body::Incoming;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::body::AnswerBody;
-use super::core::{Core, problem};
+use crate::answer_body::AnswerBody;
+use crate::problem::problem;
+use crate::readiness::Readiness;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPEN_METRICS: HeaderValue =
@@ -20,15 +21,15 @@ const OPEN_METRICS: HeaderValue =
 /// What monitoring asks for.
 #[derive(Clone)]
 pub(crate) struct Management {
-    core: Arc<Core>,
-    /// Locked while `/metrics` is written or something is added; no question needs it.
+    readiness: Arc<Readiness>,
+    /// Locked while `/metrics` is written or something is added; no request needs it.
     registry: Arc<Mutex<Registry>>,
 }
 
 impl Management {
-    pub(crate) fn new(core: Arc<Core>, registry: Registry) -> Self {
+    pub(crate) fn new(readiness: Arc<Readiness>, registry: Registry) -> Self {
         Self {
-            core,
+            readiness,
             registry: Arc::new(Mutex::new(registry)),
         }
     }
@@ -53,7 +54,7 @@ impl Management {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let response = match request.uri().path() {
             "/health/live" if is_read => plain(StatusCode::OK, TEXT, Bytes::from_static(b"live\n")),
-            "/health/ready" if is_read => match self.core.readiness() {
+            "/health/ready" if is_read => match self.readiness.look() {
                 Ok(()) => plain(StatusCode::OK, TEXT, Bytes::from_static(b"ready\n")),
                 Err(why) => plain(
                     StatusCode::SERVICE_UNAVAILABLE,

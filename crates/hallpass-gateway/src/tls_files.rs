@@ -1,4 +1,4 @@
-//! The files of `authz.tls`, read on threads that may wait for them.
+//! The files of a section `tls`, read on threads that may wait for them.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ const READING_FILES: Error = Error::TaskEnded {
 
 /// Reads them for a start; `None` without the section.
 pub(crate) async fn load(
+    section: &'static str,
     settings: Option<&ServerTlsSettings>,
     clock: &Arc<dyn Clock>,
     metrics: &TlsMetrics,
@@ -23,11 +24,13 @@ pub(crate) async fn load(
     };
     let (clock, metrics) = (Arc::clone(clock), metrics.clone());
     let load = tokio::task::spawn_blocking(move || ServerTls::load(&settings, clock, &metrics));
-    Ok(Some(load.await.map_err(|_| READING_FILES)??))
+    let loaded = load.await.map_err(|_| READING_FILES)?;
+    loaded.map(Some).map_err(|source| Error::Tls { section, source })
 }
 
 /// Checks or applies them for a listener that runs, where both it and the settings have them.
 pub(crate) async fn change(
+    section: &'static str,
     tls: Option<&ServerTls>,
     settings: Option<&ServerTlsSettings>,
     work: fn(&ServerTls, &ServerTlsSettings) -> Result<(), TlsError>,
@@ -36,5 +39,6 @@ pub(crate) async fn change(
         return Ok(());
     };
     let work = tokio::task::spawn_blocking(move || work(&tls, &settings));
-    Ok(work.await.map_err(|_| READING_FILES)??)
+    let worked = work.await.map_err(|_| READING_FILES)?;
+    worked.map_err(|source| Error::Tls { section, source })
 }
