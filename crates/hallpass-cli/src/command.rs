@@ -11,6 +11,7 @@ mod config_check;
 #[cfg(feature = "nacos")]
 mod config_nacos;
 mod config_reference;
+mod gateway;
 mod issuer;
 mod jws_verify;
 mod key_export_public;
@@ -39,6 +40,7 @@ use crate::output::{Exit, Failure};
 pub(crate) enum Command {
     Issuer(issuer::Issuer),
     Authz(authz::AuthzCommand),
+    Gateway(gateway::GatewayCommand),
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -154,6 +156,7 @@ impl Command {
         match self {
             Self::Issuer(command) => command.run(log),
             Self::Authz(command) => command.run(log),
+            Self::Gateway(command) => command.run(log),
             Self::Key(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Revocations(command) => command.run(),
@@ -178,7 +181,7 @@ impl Command {
     /// What to log by default: a server logs its work.
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
-            Self::Issuer(_) | Self::Authz(_) => "info",
+            Self::Issuer(_) | Self::Authz(_) | Self::Gateway(_) => "info",
             Self::Key(_)
             | Self::Revoke(_)
             | Self::Revocations(_)

@@ -11,6 +11,7 @@ mod log_time;
 mod logging;
 mod moment;
 mod output;
+mod role;
 mod runtime;
 mod settings;
 

@@ -26,6 +26,12 @@ pub enum Error {
         /// Why not.
         source: TlsError,
     },
+    /// The address of a route's upstream names nobody who could be called.
+    #[error("gateway.routes: the address of route `{route}` cannot be called")]
+    Upstream {
+        /// Its name.
+        route: String,
+    },
     /// A part has ended by itself, which is a fault.
     #[error("the {task} has ended by itself")]
     TaskEnded {
@@ -39,7 +45,7 @@ impl Error {
     #[must_use]
     pub const fn is_of_configuration(&self) -> bool {
         match self {
-            Self::Tls { .. } => true,
+            Self::Tls { .. } | Self::Upstream { .. } => true,
             Self::Listen { .. } | Self::TaskEnded { .. } => false,
         }
     }

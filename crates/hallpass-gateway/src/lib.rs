@@ -41,6 +41,7 @@ mod authz;
 mod error;
 mod management;
 mod problem;
+mod proxy;
 mod readiness;
 mod settings;
 mod tls_files;
@@ -50,6 +51,8 @@ pub use authz::running::RunningAuthz;
 pub use authz::server::{Authz, AuthzServer};
 pub use authz::service::AuthzService;
 pub use error::Error;
+pub use proxy::running::RunningGateway;
+pub use proxy::server::{Gateway, GatewayServer};
 pub use settings::AuthzSettings;
 pub use settings::access_log::{
     AccessLogFormat, AccessLogLevel, AccessLogSettings, AccessLogTarget,

@@ -1,14 +1,18 @@
 //! Health and metrics, on an address of their own.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hallpass_listen::{ConnectionLimits, ConnectionPlaces, HttpServer, RunningServer};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
 
 use crate::answer_body::AnswerBody;
 use crate::problem::problem;
@@ -17,6 +21,12 @@ use crate::readiness::Readiness;
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Connections of the address for health and metrics.
+const MANAGEMENT_CONNECTIONS: usize = 64;
+/// One address may have one of so many of them: who reads metrics and leaves its connections open must not keep the platform from asking
+/// for health, which would end this process.
+const MANAGEMENT_SHARES: usize = 4;
 
 /// What monitoring asks for.
 #[derive(Clone)]
@@ -71,6 +81,27 @@ impl Management {
         };
         response.map(AnswerBody::from)
     }
+}
+
+/// Serves it.
+pub(crate) fn serve(listener: TcpListener, management: &Management) -> io::Result<RunningServer> {
+    // The platform needs few, and all addresses share what the process may open.
+    let places = ConnectionPlaces::for_monitoring(MANAGEMENT_CONNECTIONS);
+    let limits = ConnectionLimits {
+        connections_per_address: places.count().div_ceil(MANAGEMENT_SHARES),
+        ..ConnectionLimits::default()
+    };
+    let management = management.clone();
+    HttpServer::new(listener)
+        .limits(limits)
+        .places(places)
+        .serve(move |_peer| {
+            let management = management.clone();
+            tower::service_fn(move |request| {
+                let response = management.respond(&request);
+                std::future::ready(Ok::<_, Infallible>(response))
+            })
+        })
 }
 
 fn plain(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Bytes> {

@@ -1,19 +1,21 @@
 //! `hallpass authz`: external authorization for proxies.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use hallpass::Hallpass;
-use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
-use hallpass::reload::Reloader;
-use hallpass_gateway::{Authz, AuthzServer, AuthzSettings, RunningAuthz};
+use hallpass::{Hallpass, Settings};
+use hallpass_gateway::{Authz, AuthzServer, AuthzSettings, Error, RunningAuthz};
+use prometheus_client::registry::Registry;
 
 use crate::logging::Log;
-use crate::output::{self, Exit, Failure};
+use crate::output::{Exit, Failure};
+use crate::role::{self, Drain, Role, RoleArguments, RunningRole};
 use crate::runtime;
-use crate::settings::{Everything, PrefixArgument};
+use crate::settings::Everything;
+
+/// How long questions under way may take at the end.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Decide about requests for Envoy, nginx, Traefik, Caddy and others that ask an authorization server
 ///
@@ -24,11 +26,8 @@ use crate::settings::{Everything, PrefixArgument};
 /// under way and stops; Ctrl-C does not wait, and a second signal ends at once.
 #[derive(Args, Debug)]
 pub(crate) struct AuthzCommand {
-    /// YAML files with the configuration; later ones win. Without one, defaults and the environment.
-    #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
     #[command(flatten)]
-    prefix: PrefixArgument,
+    role: RoleArguments,
     /// Listen on this address, not on the configured one; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -38,117 +37,11 @@ pub(crate) struct AuthzCommand {
     /// Have health and metrics on this address, not on the configured one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     management_listen: Option<SocketAddr>,
-    /// How often the files of the configuration are compared with what was read of them.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    watch_seconds: u64,
-}
-
-/// What runs after the start.
-struct Started {
-    reloader: Reloader,
-    hallpass: Hallpass,
-    authz: RunningAuthz,
-    drain_delay: Duration,
 }
 
 impl AuthzCommand {
     pub(crate) fn run(&self, log: &Log) -> Result<Exit, Failure> {
-        runtime::block_on(self.serve(log))?
-    }
-
-    async fn serve(&self, log: &Log) -> Result<Exit, Failure> {
-        raise_descriptor_limit();
-        // Handlers before the rest: a signal that comes during the start must not be lost.
-        let mut stop = StopSignals::install()
-            .map_err(|error| Failure::failed(format_args!("no signal handler: {error}")))?;
-        let started = tokio::select! {
-            _ = stop.received() => return Ok(Exit::Ok),
-            started = self.start() => started?,
-        };
-        let Started {
-            mut reloader,
-            hallpass,
-            mut authz,
-            drain_delay,
-        } = started;
-        authz.register_metrics(|registry| {
-            hallpass.metrics().register(registry);
-            log.register(registry);
-        });
-        // On a thread of its own: the reader of standard output may have stalled.
-        let text = greeting(&authz);
-        let mut greeted = tokio::task::spawn_blocking(move || output::print_line(&text));
-        let mut is_greeted = false;
-        let stopped_by = loop {
-            tokio::select! {
-                signal = stop.received() => break signal,
-                written = &mut greeted, if !is_greeted => {
-                    is_greeted = true;
-                    written.map_err(Failure::failed)??;
-                }
-                () = reloader.changed() => tokio::select! {
-                    // A stop is heard at once, in the middle of a reload too.
-                    signal = stop.received() => break signal,
-                    () = self.reload(&mut reloader, &hallpass, &mut authz) => {}
-                },
-                error = authz.failed() => return Err(Failure::failed(error)),
-            }
-        };
-        authz.begin_stopping();
-        if stopped_by == StopSignal::Terminate {
-            tokio::select! {
-                () = tokio::time::sleep(drain_delay) => {}
-                _ = stop.received() => {}
-            }
-        }
-        tokio::select! {
-            ended = authz.shutdown() => ended.map_err(Failure::failed)?,
-            // Who asks twice does not want to wait.
-            _ = stop.received() => {}
-        }
-        Ok(Exit::Ok)
-    }
-
-    async fn start(&self) -> Result<Started, Failure> {
-        let (reloader, source) = source(self.prefix.loader_of(&self.config)).await?;
-        let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
-        // On a thread of its own: the disk may have stalled, or a pipe, and a stop is heard meanwhile.
-        let load = move || (reloader.load::<Everything>(), reloader);
-        let loading = tokio::task::spawn_blocking(load).await;
-        let (loaded, reloader) = loading.map_err(Failure::failed)?;
-        let everything = loaded.map_err(Failure::usage)?.into_settings();
-        let hallpass = source.hallpass(&everything)?;
-        let resource = hallpass.resource_server().build().map_err(Failure::usage)?;
-        let authz = Authz {
-            resource,
-            tokens: hallpass.tokens().clone(),
-            encoded: everything.service.security.paths.allow_encoded,
-            clock: hallpass.clock().clone(),
-        };
-        let settings = self.settings(&everything);
-        let running = AuthzServer::start(authz, &settings)
-            .await
-            .map_err(failure)?;
-        Ok(Started {
-            reloader: reloader.count_in(hallpass.reload_metrics().clone()),
-            hallpass,
-            authz: running,
-            drain_delay: settings.drain_delay,
-        })
-    }
-
-    async fn reload(&self, reloader: &mut Reloader, hallpass: &Hallpass, authz: &mut RunningAuthz) {
-        let apply = async |everything: Everything| {
-            let settings = self.settings(&everything);
-            // Looked at first: what cannot be used must not be taken by half.
-            authz.check(&settings).await.map_err(failure)?;
-            hallpass
-                .apply(&everything.service)
-                .map_err(Failure::usage)?;
-            let encoded = everything.service.security.paths.allow_encoded;
-            authz.apply(&settings, encoded).await.map_err(failure)
-        };
-        reloader.reload(apply).await;
+        runtime::block_on(role::serve(self, log))?
     }
 
     /// The section `authz`, or its defaults; what the command line says wins over the configuration.
@@ -167,63 +60,80 @@ impl AuthzCommand {
     }
 }
 
-/// Where the configuration comes from beside files, and services with it.
-#[cfg(feature = "nacos")]
-struct Source(hallpass::nacos::Nacos);
+impl Role for AuthzCommand {
+    type Running = RunningAuthz;
 
-#[cfg(feature = "nacos")]
-impl Source {
-    fn hallpass(&self, everything: &Everything) -> Result<Hallpass, Failure> {
-        let builder = Hallpass::builder(&everything.service).nacos(&self.0);
-        builder.build().map_err(Failure::usage)
+    fn arguments(&self) -> &RoleArguments {
+        &self.role
+    }
+
+    fn service(&self, everything: &Everything) -> Settings {
+        everything.service.clone()
+    }
+
+    async fn start(
+        &self,
+        hallpass: &Hallpass,
+        everything: &Everything,
+    ) -> Result<(RunningAuthz, Drain), Failure> {
+        let authz = Authz {
+            resource: hallpass.resource_server().build().map_err(Failure::usage)?,
+            tokens: hallpass.tokens().clone(),
+            encoded: everything.service.security.paths.allow_encoded,
+            clock: hallpass.clock().clone(),
+        };
+        let settings = self.settings(everything);
+        let running = AuthzServer::start(authz, &settings).await;
+        let drain = Drain {
+            delay: settings.drain_delay,
+            limit: DRAIN_LIMIT,
+        };
+        Ok((running.map_err(role::failure)?, drain))
+    }
+
+    async fn check(&self, authz: &RunningAuthz, everything: &Everything) -> Result<(), Failure> {
+        let settings = self.settings(everything);
+        authz.check(&settings).await.map_err(role::failure)
+    }
+
+    async fn apply(
+        &self,
+        authz: &mut RunningAuthz,
+        everything: &Everything,
+    ) -> Result<(), Failure> {
+        let encoded = everything.service.security.paths.allow_encoded;
+        let settings = self.settings(everything);
+        authz.apply(&settings, encoded).await.map_err(role::failure)
     }
 }
 
-/// With the documents in Nacos, where the section `nacos` names some.
-#[cfg(feature = "nacos")]
-async fn source(loader: hallpass::config::Loader) -> Result<(Reloader, Source), Failure> {
-    use hallpass::nacos::{Nacos, NacosStartError};
-    let nacos = Nacos::start(loader).await.map_err(|error| match error {
-        NacosStartError::Settings(problems) => Failure::usage(problems),
-        error => Failure::failed(error),
-    })?;
-    let reloader = nacos.reloader().map_err(Failure::failed)?;
-    Ok((reloader, Source(nacos)))
-}
-
-#[cfg(not(feature = "nacos"))]
-struct Source;
-
-#[cfg(not(feature = "nacos"))]
-impl Source {
-    #[expect(clippy::unused_self, reason = "with Nacos there is something to ask")]
-    fn hallpass(&self, everything: &Everything) -> Result<Hallpass, Failure> {
-        Hallpass::from_settings(&everything.service).map_err(Failure::usage)
+impl RunningRole for RunningAuthz {
+    fn greeting(&self) -> String {
+        let (address, management) = (self.local_addr(), self.management_addr());
+        let grpc = self.grpc_addr();
+        let grpc = grpc.map_or_else(String::new, |at| format!("grpc     {at}\n"));
+        format!(
+            "envoy    path_prefix /authz/envoy\n\
+             nginx    /authz/nginx\n\
+             forward  /authz/forward\n\
+             {grpc}health   http://{management}/health/ready\n\
+             listening on {address}"
+        )
     }
-}
 
-#[cfg(not(feature = "nacos"))]
-async fn source(loader: hallpass::config::Loader) -> Result<(Reloader, Source), Failure> {
-    let reloader = Reloader::new(loader).map_err(Failure::failed)?;
-    Ok((reloader, Source))
-}
-
-fn failure(error: hallpass_gateway::Error) -> Failure {
-    match error.is_of_configuration() {
-        true => Failure::usage(error),
-        false => Failure::failed(error),
+    fn register_metrics(&self, register: impl FnOnce(&mut Registry)) {
+        Self::register_metrics(self, register);
     }
-}
 
-fn greeting(authz: &RunningAuthz) -> String {
-    let (address, management) = (authz.local_addr(), authz.management_addr());
-    let grpc = authz.grpc_addr();
-    let grpc = grpc.map_or_else(String::new, |at| format!("grpc     {at}\n"));
-    format!(
-        "envoy    path_prefix /authz/envoy\n\
-         nginx    /authz/nginx\n\
-         forward  /authz/forward\n\
-         {grpc}health   http://{management}/health/ready\n\
-         listening on {address}"
-    )
+    async fn failed(&mut self) -> Error {
+        Self::failed(self).await
+    }
+
+    fn begin_stopping(&self) {
+        Self::begin_stopping(self);
+    }
+
+    async fn shutdown_within(self, limit: Duration) -> Result<(), Error> {
+        Self::shutdown_within(self, limit).await
+    }
 }

@@ -100,7 +100,7 @@ fn health(core: &Core, message: Result<Bytes, Unread>) -> Response<AnswerBody> {
     if !matches!(request.service.as_str(), "" | SERVICE) {
         return end(Code::NotFound);
     }
-    let status = match core.readiness() {
+    let status = match core.readiness.look() {
         Ok(()) => ServingStatus::Serving,
         Err(_) => ServingStatus::NotServing,
     };

@@ -20,16 +20,10 @@ use super::plan::Plan;
 use super::running::{RunningAuthz, TLS};
 use super::{grpc, http, tenant};
 use crate::error::Error;
-use crate::management::Management;
+use crate::management::{self, Management};
 use crate::readiness::Readiness;
 use crate::settings::AuthzSettings;
 use crate::tls_files;
-
-/// Connections of the address for health and metrics.
-const MANAGEMENT_CONNECTIONS: usize = 64;
-/// One address may have one of so many of them: who reads metrics and leaves its connections open must not keep the platform from asking
-/// for health, which would end this process.
-const MANAGEMENT_SHARES: usize = 4;
 
 /// What decisions are made by.
 #[derive(Clone, Debug)]
@@ -86,7 +80,7 @@ impl AuthzServer {
             Some((address, listener)) => Some(asked.grpc(listener).map_err(failed_at(address))?),
             None => None,
         };
-        let monitored = serve_management(management_listener, &management)
+        let monitored = management::serve(management_listener, &management)
             .map_err(failed_at(settings.management_listen))?;
         Ok(RunningAuthz {
             keys: core.fetch_keys(),
@@ -177,26 +171,6 @@ impl Asked<'_> {
             None => server,
         }
     }
-}
-
-fn serve_management(listener: TcpListener, management: &Management) -> io::Result<RunningServer> {
-    // The platform needs few, and all addresses share what the process may open.
-    let places = ConnectionPlaces::for_monitoring(MANAGEMENT_CONNECTIONS);
-    let limits = ConnectionLimits {
-        connections_per_address: places.count().div_ceil(MANAGEMENT_SHARES),
-        ..ConnectionLimits::default()
-    };
-    let management = management.clone();
-    HttpServer::new(listener)
-        .limits(limits)
-        .places(places)
-        .serve(move |_peer| {
-            let management = management.clone();
-            tower::service_fn(move |request| {
-                let response = management.respond(&request);
-                std::future::ready(Ok::<_, Infallible>(response))
-            })
-        })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {

@@ -4,21 +4,37 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use hallpass_resource::{EndingBody, NormalPath};
-use http::{HeaderMap, Method};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::download::Download;
 
 /// The body of a response: the upstream's as it comes, or ours.
-pub type ReplyBody = Either<EndingBody<Download>, Full<Bytes>>;
+pub(crate) type ReplyBody = Either<EndingBody<Download>, Full<Bytes>>;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its address, as the socket has it.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Whether the connection is one of TLS.
-    pub is_tls: bool,
+    pub(crate) is_tls: bool,
+}
+
+/// A request as it came, as far as nobody has taken it yet.
+#[derive(Debug)]
+pub(crate) struct Came {
+    pub(crate) peer: Peer,
+    pub(crate) parts: Parts,
+    pub(crate) body: Option<Incoming>,
+    /// The media type of gRPC, where it speaks that.
+    pub(crate) spoken_grpc: Option<HeaderValue>,
+    pub(crate) begun: Instant,
+    /// Whether its sender waits for a word before it sends the body.
+    pub(crate) waits: bool,
 }
 
 /// What a route is chosen by.

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use prost::Message;
 
 use super::status::Code;
-use crate::authz::body::AnswerBody;
+use crate::answer_body::AnswerBody;
 
 /// Longest message that is read. Heads of requests are shorter; bodies, which Envoy can be told to send, are not looked at.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;

@@ -1,0 +1,27 @@
+//! The gateway: from a request of a caller to the response of the service that it is for.
+//!
+//! `server.rs` listens → `pipeline.rs` holds the order of the steps: `head.rs`, `hop_by_hop.rs`, the route (`plan.rs`), the decision, the token, the
+//! head that the upstream sees (`outgoing.rs`; `identity.rs` last) → `retrying.rs` and `attempt.rs` send it → `reply.rs` hands the response on, or
+//! `tunnel.rs` joins two connections. Bodies: `upload.rs`, `download.rs`. What goes wrong on the way becomes a response in `rescue.rs` alone.
+
+mod attempt;
+mod cookies;
+mod download;
+mod head;
+mod hop_by_hop;
+mod identity;
+mod metrics;
+mod outgoing;
+mod parts;
+mod pause;
+mod pipeline;
+mod plan;
+mod reply;
+mod rescue;
+mod retrying;
+pub(crate) mod running;
+pub(crate) mod server;
+mod trailers;
+mod tunnel;
+mod upload;
+mod upstreams;

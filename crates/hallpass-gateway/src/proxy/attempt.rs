@@ -1,0 +1,200 @@
+//! One attempt at one instance of a service, from its choice to the head of its response.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use hallpass_upstream::{
+    Admitted, Body, BodyUnderWay, Instance, Network, Outcome, TransportFuture,
+};
+use http::header::UPGRADE;
+use http::uri::{PathAndQuery, Uri};
+use http::{Request, Response, StatusCode, uri};
+use tokio::time::{Instant, timeout_at};
+use tower::Service as _;
+
+use super::head::has_one_length;
+use super::plan::Route;
+use super::rescue::UpstreamError;
+use super::upload::Upload;
+
+/// What the attempts for one request go by.
+#[derive(Debug)]
+pub(crate) struct Attempts<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) network: &'a Network,
+    /// Its body, where it has one that comes as it is sent.
+    pub(crate) upload: Option<&'a Upload>,
+    /// Whether it asks for a WebSocket.
+    pub(crate) is_upgrade: bool,
+    pub(crate) times: Times,
+}
+
+/// By when there has to be a response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// When the attempts begin.
+    pub(crate) begun: Instant,
+    /// When the time for the whole request is over, or its caller stops waiting; `None`: nobody says.
+    pub(crate) end: Option<Instant>,
+}
+
+/// A response, and its call under way.
+pub(crate) type Answered = (Response<Body>, BodyUnderWay);
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(crate) result: Result<Answered, UpstreamError>,
+    /// Where it went, if one was chosen.
+    pub(crate) instance: Option<Instance>,
+}
+
+impl Attempts<'_> {
+    /// Sends a request to an instance that is not among those in `tried`, if another is well. The breaker, the bulkhead and the choice of further
+    /// instances know of it afterwards.
+    pub(crate) async fn attempt(&self, mut request: Request<Body>, tried: &[Instance]) -> Tried {
+        let chosen = match self.route.service.upstream.choose(tried).await {
+            Ok(chosen) => chosen,
+            Err(refusal) => return Tried::refused(refusal, None),
+        };
+        let instance = chosen.instance().clone();
+        let admitted = match chosen.enter().await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Tried::refused(refusal, Some(instance)),
+        };
+        point(&mut request, &instance);
+        let under_way = UnderWay {
+            admitted: Some(admitted),
+            network: self.network,
+            sent_at: self.network.clock.monotonic(),
+        };
+        let sending = self.network.transport.clone().call(request);
+        let response = self.in_time(sending).await;
+        let result = response.and_then(|response| match self.fault_of(&response) {
+            None => Ok(response),
+            Some(fault) => Err(fault),
+        });
+        Tried {
+            result: self.settle(under_way, result),
+            instance: Some(instance),
+        }
+    }
+
+    fn settle(
+        &self,
+        mut under_way: UnderWay<'_>,
+        result: Result<Response<Body>, UpstreamError>,
+    ) -> Result<Answered, UpstreamError> {
+        match result {
+            Ok(response) => match under_way.settle(&response) {
+                Some(under_way) => Ok((response, under_way)),
+                None => Err(UpstreamError::TimedOut),
+            },
+            Err(error) => {
+                let is_hurried = matches!(error, UpstreamError::TimedOut) && self.is_over();
+                let is_callers = self.upload.is_some_and(|upload| upload.fault().is_some());
+                match (is_callers, is_hurried) {
+                    // What is wrong with the body of a request says nothing of the instance.
+                    (true, _) => drop(under_way.admitted.take()),
+                    // Nobody could have been faster than a caller who waits no longer.
+                    (false, true) => drop(under_way),
+                    (false, false) => drop(under_way.settle(&error)),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the time for the whole request is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.times.end.is_some_and(|end| end <= Instant::now())
+    }
+
+    /// What is left of the time for the head of a response.
+    pub(crate) fn left(&self) -> Duration {
+        self.end().saturating_duration_since(Instant::now())
+    }
+
+    /// The head of the response, if it comes in time: counted from when the body of the request last moved, unless it is its sender who pauses.
+    async fn in_time(&self, sending: TransportFuture) -> Result<Response<Body>, UpstreamError> {
+        let sent_at = Instant::now();
+        let attempt = self.route.settings.retry.attempt_timeout;
+        let attempt = attempt.map(|limit| sent_at + limit);
+        let end = || attempt.map_or(self.end(), |attempt| attempt.min(self.end()));
+        let mut sending = pin!(sending);
+        loop {
+            match timeout_at(end(), sending.as_mut()).await {
+                Ok(response) => return response.map_err(UpstreamError::from),
+                Err(_) if end() > Instant::now() => {}
+                Err(_) => return Err(UpstreamError::TimedOut),
+            }
+        }
+    }
+
+    fn end(&self) -> Instant {
+        let Times { begun, end } = self.times;
+        let from = self.upload.map_or(begun, |upload| upload.moved_at().max(begun));
+        let response = from + self.route.settings.timeouts.response;
+        end.map_or(response, |end| end.min(response))
+    }
+
+    /// What is wrong with the head of a response.
+    fn fault_of(&self, response: &Response<Body>) -> Option<UpstreamError> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let mut switched = response.headers().get_all(UPGRADE).iter();
+            let is_websocket = switched
+                .next()
+                .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            let is_asked = self.is_upgrade && is_websocket && switched.next().is_none();
+            return (!is_asked).then_some(UpstreamError::Switched);
+        }
+        let fault = has_one_length(response.headers()).err()?;
+        tracing::debug!(?fault, "a response cannot be handed on");
+        Some(UpstreamError::Invalid("the length of its body is in doubt"))
+    }
+}
+
+impl Tried {
+    fn refused(refusal: impl Into<UpstreamError>, instance: Option<Instance>) -> Self {
+        Self {
+            result: Err(refusal.into()),
+            instance,
+        }
+    }
+}
+
+/// Points a request at an instance.
+fn point(request: &mut Request<Body>, instance: &Instance) {
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(instance.scheme().clone());
+    parts.authority = Some(instance.authority().clone());
+    let path = request.uri().path_and_query().cloned();
+    parts.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    // With all three there is nothing that could be missing; without a host it would be refused by the transport.
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
+
+/// An attempt under way. Dropped before its end, its caller has gone.
+struct UnderWay<'a> {
+    admitted: Option<Admitted>,
+    network: &'a Network,
+    sent_at: Duration,
+}
+
+impl UnderWay<'_> {
+    fn settle(mut self, outcome: &impl Outcome) -> Option<BodyUnderWay> {
+        let took = self.network.clock.monotonic().saturating_sub(self.sent_at);
+        let admitted = self.admitted.take();
+        admitted.map(|admitted| admitted.settle_head(outcome, took))
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(admitted) = self.admitted.take() {
+            admitted.abandon(self.sent_at);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What happens to a request, in this order and for these reasons.
+//!
+//! 1. `head`: what is no request to a service never gets further.
+//! 2. `hop_by_hop`: what `Connection` names goes first, so that what is judged is what is sent on.
+//! 3. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait.
+//! 4. `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is.
+//! 5. the token for the upstream: without it nothing is sent.
+//! 6. `outgoing`: the headers that the upstream sees; those that name the caller come last, so that nothing later adds one.
+//! 7. the attempts; before the first one no connection is opened and nothing of the body is read.
+//! 8. the response is handed on as it comes, until the token ends.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hallpass_client::AuthTokenService;
+use hallpass_listen::ConnectionHandle;
+use hallpass_resource::{Authorized, ResourceServer, grpc_media_type};
+use hallpass_upstream::{Body, Network, Outcome as _};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::time::{Instant, timeout};
+
+use super::attempt::{Answered, Attempts, Times};
+use super::head::{self, Framing};
+use super::hop_by_hop;
+use super::metrics::{ProxyMetrics, RouteCounters};
+use super::outgoing;
+use super::parts::{Came, Peer, ReplyBody};
+use super::plan::{ProxyPlan, Route};
+use super::reply;
+use super::rescue::{Trouble, UpstreamError};
+use super::retrying::{Outgoing, REPLAY_BODY_BYTES, is_idempotent};
+use super::upload::{self, Upload, UploadFault, UploadRules};
+use crate::readiness::Readiness;
+use crate::upstream_token::Bears;
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) resource: ResourceServer,
+    pub(crate) tokens: AuthTokenService,
+    pub(crate) network: Network,
+    pub(crate) plan: arc_swap::ArcSwap<ProxyPlan>,
+    pub(crate) metrics: ProxyMetrics,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+/// A request whose head was looked at.
+struct Seen<'p> {
+    framing: Framing,
+    kept: hop_by_hop::Kept,
+    route: Option<&'p Route>,
+}
+
+impl Proxy {
+    /// Answers one request.
+    pub(crate) async fn respond(&self, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
+        let begun = Instant::now();
+        let plan = self.plan.load_full();
+        let (parts, body) = request.into_parts();
+        let spoken_grpc = grpc_media_type(&parts).cloned();
+        let mut came = Came {
+            peer,
+            parts,
+            body: Some(body),
+            spoken_grpc,
+            begun,
+            waits: false,
+        };
+        let mut counters = &plan.no_route;
+        let result = self.forward(&plan, &mut came, &mut counters).await;
+        let response = match result {
+            Ok(response) => response,
+            Err(trouble) => {
+                counters.refused(trouble.by());
+                // Who waits for a word before it sends its body must not be told to send it.
+                if let Some(body) = came.body.take().filter(|_| !came.waits) {
+                    upload::drain(body);
+                }
+                let refusal = trouble.into_response(came.spoken_grpc.take());
+                refusal.map(|body| Either::Right(Full::new(body)))
+            }
+        };
+        counters.answered(response.status(), begun.elapsed().as_secs_f64());
+        response
+    }
+
+    async fn forward<'p>(
+        &self,
+        plan: &'p ProxyPlan,
+        came: &mut Came,
+        counters: &mut &'p RouteCounters,
+    ) -> Result<Response<ReplyBody>, Trouble> {
+        let seen = look(plan, came)?;
+        let authorized = self.decide(plan, &came.parts).await?;
+        let Some(route) = seen.route else {
+            return Err(Trouble::NoRoute);
+        };
+        *counters = &route.counters;
+        if matches!(seen.framing, Framing::Length(length) if length > route.settings.max_body_bytes)
+        {
+            return Err(UploadFault::TooLarge.into());
+        }
+        let bears = self.token(plan, route, &authorized).await?;
+        let is_upgrade = route.settings.websocket
+            && head::asks_for_websocket(&came.parts, &seen.kept, seen.framing);
+        let upgrade = match is_upgrade {
+            true => upgrade_of(&mut came.parts),
+            false => None,
+        };
+        let times = times(&authorized, route, came);
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = std::mem::take(&mut came.parts.method);
+        *request.headers_mut() = std::mem::take(&mut came.parts.headers);
+        let path = route.path_for(&came.parts.uri)?;
+        *request.uri_mut() = path.into();
+        let outgoing = outgoing::Outgoing {
+            route,
+            names: &plan.names,
+            authorized: &authorized,
+            framing: seen.framing,
+            is_upgrade: upgrade.is_some(),
+            wants_trailers: seen.kept.wants_trailers,
+            is_grpc: came.spoken_grpc.is_some(),
+            times,
+        };
+        outgoing.dress(&mut request, bears)?;
+        let sent = Sending {
+            proxy: self,
+            route,
+            plan,
+            authorized: &authorized,
+            times,
+            framing: seen.framing,
+            is_upgrade: upgrade.is_some(),
+        };
+        let has_trailers = seen.kept.wants_trailers || came.spoken_grpc.is_some();
+        let answered = sent.send(request, came, has_trailers).await?;
+        let reply = reply::Reply {
+            metrics: &self.metrics,
+            route,
+            authorized: &authorized,
+            has_trailers,
+            begun: came.begun,
+        };
+        match upgrade.filter(|_| reply::is_switch(&answered)) {
+            Some(upgrade) => Ok(reply.switch(answered, upgrade)),
+            None => Ok(reply.hand_on(answered)),
+        }
+    }
+
+    /// What the resource server says of a request, in time: it holds nothing that another request waits for, so that dropping it leaves fetches of keys to
+    /// their tasks.
+    async fn decide(&self, plan: &ProxyPlan, parts: &Parts) -> Result<Authorized, Trouble> {
+        let deciding = self.resource.authorize(parts);
+        match in_time(plan.decision_timeout, deciding).await {
+            Some(Ok(authorized)) => Ok(authorized),
+            Some(Err(refused)) => {
+                let response = refused.into_response_to(parts);
+                Err(Trouble::Decided(Box::new(response)))
+            }
+            None => {
+                let limit = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(limit_ms = limit, "a decision took longer than allowed; the request was refused");
+                Err(Trouble::Undecided)
+            }
+        }
+    }
+
+    /// What the upstream gets in `Authorization`.
+    async fn token(
+        &self,
+        plan: &ProxyPlan,
+        route: &Route,
+        authorized: &Authorized,
+    ) -> Result<Bears, Trouble> {
+        let identity = route.token.identity();
+        let getting = route.token.get(authorized.context());
+        match in_time(plan.decision_timeout, getting).await {
+            Some(Ok(bears)) => {
+                if matches!(bears, Bears::Token(_)) {
+                    self.metrics.token(identity, "ok");
+                }
+                Ok(bears)
+            }
+            Some(Err(why)) => {
+                self.metrics.token(identity, why.as_str());
+                why.say(identity);
+                Err(Trouble::NoToken)
+            }
+            None => {
+                self.metrics.token(identity, "timeout");
+                tracing::warn!(identity, "a token for an upstream took longer than allowed; the request was refused");
+                Err(Trouble::NoToken)
+            }
+        }
+    }
+}
+
+/// Looks at the head, without asking anybody.
+fn look<'p>(plan: &'p ProxyPlan, came: &mut Came) -> Result<Seen<'p>, Trouble> {
+    head::check(&came.parts)?;
+    let framing = came.body.as_ref().map_or(Framing::NoBody, Framing::of);
+    let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
+    came.waits = kept.waits;
+    let route = plan.route(&came.parts)?;
+    Ok(Seen {
+        framing,
+        kept,
+        route,
+    })
+}
+
+/// What becomes of the connection of a request that asks for an upgrade, where it can be had.
+fn upgrade_of(parts: &mut Parts) -> Option<(OnUpgrade, ConnectionHandle)> {
+    let connection = parts.extensions.remove::<ConnectionHandle>()?;
+    Some((parts.extensions.remove::<OnUpgrade>()?, connection))
+}
+
+/// By when there has to be a response.
+fn times(authorized: &Authorized, route: &Route, came: &Came) -> Times {
+    let total = route.settings.timeouts.total.map(|total| came.begun + total);
+    let callers = authorized.time_left(&came.parts.headers);
+    let callers = callers.map(|left| came.begun + left);
+    Times {
+        begun: Instant::now(),
+        end: match (total, callers) {
+            (Some(total), Some(callers)) => Some(total.min(callers)),
+            (total, callers) => total.or(callers),
+        },
+    }
+}
+
+/// `None` when `work` takes longer than `limit`. The usual answer is there at once, and no timer is set for it.
+async fn in_time<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let at_once = poll_fn(|context| {
+        Poll::Ready(match work.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    });
+    match at_once.await {
+        Some(output) => Some(output),
+        None => timeout(limit, work).await.ok(),
+    }
+}
+
+/// A request that is ready to go.
+struct Sending<'a> {
+    proxy: &'a Proxy,
+    route: &'a Route,
+    plan: &'a ProxyPlan,
+    authorized: &'a Authorized,
+    times: Times,
+    framing: Framing,
+    is_upgrade: bool,
+}
+
+impl Sending<'_> {
+    async fn send(
+        &self,
+        mut request: Request<Body>,
+        came: &mut Came,
+        has_trailers: bool,
+    ) -> Result<Answered, Trouble> {
+        let is_idempotent = is_idempotent(&request);
+        let upload = self.upload(came, has_trailers);
+        let is_kept = is_idempotent
+            && self.route.settings.retry.max_attempts > 1
+            && matches!(self.framing, Framing::Length(length) if length <= REPLAY_BODY_BYTES);
+        let kept = match upload.as_ref().filter(|_| is_kept) {
+            Some(upload) => {
+                *request.body_mut() = self.keep(upload).await?;
+                true
+            }
+            None => false,
+        };
+        let attempts = Attempts {
+            route: self.route,
+            network: &self.proxy.network,
+            upload: upload.as_ref().filter(|_| !kept),
+            is_upgrade: self.is_upgrade,
+            times: self.times,
+        };
+        let outgoing = Outgoing {
+            request,
+            is_idempotent,
+        };
+        let service = &self.route.service;
+        let pass = match service.guard.settings().is_empty() {
+            true => None,
+            false => Some(service.guard.enter().await.map_err(UpstreamError::from)?),
+        };
+        let result = attempts.send(outgoing).await;
+        let took = self.times.begun.elapsed();
+        service.counters.duration.observe(took.as_secs_f64());
+        if let Some(pass) = pass {
+            pass.settle(instance_failed(&result), took);
+        }
+        if let Some(upload) = &upload {
+            self.proxy.metrics.uploaded.inc_by(upload.bytes());
+        }
+        result.map_err(|error| {
+            tracing::debug!(%error, route = self.route.settings.name, "no response of the upstream");
+            // What nobody has read is still there to be read.
+            came.body = upload.as_ref().and_then(Upload::take_unread);
+            self.trouble(error, upload.as_ref(), attempts.is_over())
+        })
+    }
+
+    /// The body that comes as it is sent, if there is one.
+    fn upload(&self, came: &mut Came, has_trailers: bool) -> Option<Upload> {
+        if self.framing == Framing::NoBody {
+            return None;
+        }
+        let settings = &self.route.settings;
+        let is_grpc = came.spoken_grpc.is_some();
+        let rules = UploadRules {
+            limit: settings.max_body_bytes,
+            idle: match is_grpc {
+                true => settings.timeouts.stream_idle,
+                false => settings.timeouts.idle,
+            },
+            trailers: has_trailers.then(|| Arc::clone(&self.plan.names)),
+        };
+        let body = came.body.take()?;
+        Some(Upload::new(body, self.framing, rules, self.authorized.token_end()))
+    }
+
+    /// All of a small body, to be sent as often as it takes.
+    async fn keep(&self, upload: &Upload) -> Result<Body, Trouble> {
+        let limit = usize::try_from(REPLAY_BODY_BYTES).unwrap_or(usize::MAX);
+        match upload.body().collect_within(limit).await {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(_broken) => {
+                let cut = self.authorized.cut_off(StatusCode::BAD_REQUEST);
+                Err(match cut {
+                    Some(response) => Trouble::Decided(Box::new(response)),
+                    None => upload.fault().unwrap_or(UploadFault::Broken).into(),
+                })
+            }
+        }
+    }
+
+    /// What is at fault where there is no response: the body of the request, its token, its caller's patience, or else the upstream.
+    fn trouble(&self, error: UpstreamError, upload: Option<&Upload>, is_over: bool) -> Trouble {
+        if let Some(fault) = upload.and_then(Upload::fault) {
+            return fault.into();
+        }
+        if let Some(response) = self.authorized.cut_off(StatusCode::BAD_GATEWAY) {
+            return Trouble::Decided(Box::new(response));
+        }
+        match (&error, is_over) {
+            (UpstreamError::TimedOut, true) => Trouble::TooLong,
+            _ => error.into(),
+        }
+    }
+}
+
+fn instance_failed(result: &Result<Answered, UpstreamError>) -> Option<bool> {
+    match result {
+        Ok((response, _)) => response.instance_failed(),
+        Err(error) => error.instance_failed(),
+    }
+}

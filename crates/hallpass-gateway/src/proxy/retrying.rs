@@ -1,0 +1,122 @@
+//! The attempts for one request: another one where that may help and can do no harm.
+
+use std::time::Duration;
+
+use hallpass_upstream::{
+    AttemptMade, Body, Instance, NextStep, Outcome as _, RetryAdvice, SpareRequest, next_step,
+};
+use http::{Method, Request};
+
+use super::attempt::{Answered, Attempts, Tried};
+use super::rescue::UpstreamError;
+use super::upload::Upload;
+
+/// Longest body that is kept to be sent again, in bytes, of a request that may be made twice.
+pub(crate) const REPLAY_BODY_BYTES: u64 = 64 * 1024;
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Whether making a request twice does no harm: by its method (RFC 9110 section 9.2.2), or by its key.
+pub(crate) fn is_idempotent<B>(request: &Request<B>) -> bool {
+    let method = request.method();
+    method.is_idempotent() && method != Method::TRACE
+        || request.headers().contains_key(IDEMPOTENCY_KEY)
+}
+
+/// A request for its first attempt, and what is the same of all.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// Without its body, if that comes as it is sent.
+    pub(crate) request: Request<Body>,
+    pub(crate) is_idempotent: bool,
+}
+
+impl Attempts<'_> {
+    /// Sends a request until a response stands.
+    ///
+    /// # Errors
+    /// That of the last attempt.
+    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Answered, UpstreamError> {
+        let Outgoing {
+            mut request,
+            is_idempotent,
+        } = outgoing;
+        self.route.service.upstream.retry_budget().deposit();
+        let spare = self.spare(&request, 1);
+        self.add_body(&mut request);
+        let tried = self.attempt(request, &[]).await;
+        match spare {
+            // The usual end. The rest in a box, so that a request that is sent once is no larger for it.
+            Some(spare) if advice(&tried) != RetryAdvice::Stands => {
+                Box::pin(self.further(spare, tried, is_idempotent)).await
+            }
+            _ => tried.result,
+        }
+    }
+
+    async fn further(
+        &self,
+        spare: SpareRequest,
+        first: Tried,
+        is_idempotent: bool,
+    ) -> Result<Answered, UpstreamError> {
+        let service = &self.route.service;
+        let (mut number, mut spare, mut tried) = (1, Some(spare), first);
+        let mut instances: Vec<Instance> = tried.instance.take().into_iter().collect();
+        while let Some(next) = spare.take() {
+            if advice(&tried) == RetryAdvice::Stands || !self.can_send_again() {
+                break;
+            }
+            let made = AttemptMade {
+                number,
+                idempotent: is_idempotent,
+                elsewhere: service.upstream.others_than(&instances) > 0,
+            };
+            let (settings, budget) = (&self.route.settings.retry, service.upstream.retry_budget());
+            let step = match &tried.result {
+                Ok((response, _)) => next_step(response, made, self.left(), settings, budget),
+                Err(error) => next_step(error, made, self.left(), settings, budget),
+            };
+            match step {
+                NextStep::Stand | NextStep::BudgetExhausted => break,
+                // Even a timer of nothing waits for the next millisecond.
+                NextStep::RetryAfter(Duration::ZERO) => {}
+                NextStep::RetryAfter(wait) => tokio::time::sleep(wait).await,
+            }
+            service.counters.retries.inc();
+            number += 1;
+            let mut request = next.into_request();
+            spare = self.spare(&request, number);
+            self.add_body(&mut request);
+            tried = self.attempt(request, &instances).await;
+            instances.extend(tried.instance.take());
+        }
+        tried.result
+    }
+
+    /// What a further attempt is made of; `None` after the last one.
+    fn spare(&self, request: &Request<Body>, number: u32) -> Option<SpareRequest> {
+        let is_last = number >= self.route.settings.retry.max_attempts;
+        if is_last {
+            return None;
+        }
+        SpareRequest::of(request)
+    }
+
+    /// Whether all of the body can be sent once more.
+    fn can_send_again(&self) -> bool {
+        self.upload.is_none_or(Upload::is_unread)
+    }
+
+    fn add_body(&self, request: &mut Request<Body>) {
+        if let Some(upload) = self.upload {
+            *request.body_mut() = upload.body();
+        }
+    }
+}
+
+fn advice(tried: &Tried) -> RetryAdvice {
+    match &tried.result {
+        Ok((response, _)) => response.retry_advice(),
+        Err(error) => error.retry_advice(),
+    }
+}

@@ -1,0 +1,147 @@
+//! A connection that has become something else than HTTP: bytes both ways, until the token of its request ends or the server does.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hallpass_listen::ConnectionHandle;
+use hallpass_resource::TokenEnd;
+use hallpass_upstream::BodyUnderWay;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+
+/// The buffer of each direction, in bytes.
+const BUFFER_BYTES: usize = 8 * 1024;
+
+/// What ends a tunnel.
+#[derive(Debug)]
+pub(crate) struct TunnelEnds {
+    pub(crate) token: TokenEnd,
+    /// The connection of the caller.
+    pub(crate) connection: ConnectionHandle,
+    /// The longest time in which nothing moves, in either direction; twice of it at most.
+    pub(crate) idle: Duration,
+}
+
+/// What a tunnel holds as long as it lasts.
+#[derive(Debug)]
+pub(crate) struct TunnelPlace {
+    _under_way: BodyUnderWay,
+    open: Gauge,
+}
+
+impl TunnelPlace {
+    pub(crate) fn new(under_way: BodyUnderWay, open: &Gauge) -> Self {
+        open.inc();
+        Self {
+            _under_way: under_way,
+            open: open.clone(),
+        }
+    }
+}
+
+impl Drop for TunnelPlace {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+/// Joins both sides as soon as each of them has switched, in a task of its own, which lives no longer than the caller's connection.
+pub(crate) fn join(
+    (caller, upstream): (OnUpgrade, OnUpgrade),
+    ends: TunnelEnds,
+    place: TunnelPlace,
+) {
+    tokio::spawn(async move {
+        let TunnelEnds {
+            token,
+            connection,
+            idle,
+        } = ends;
+        tokio::select! {
+            biased;
+            () = connection.ended() => {}
+            copied = token.until(copy((caller, upstream), idle)) => match copied {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a tunnel broke off"),
+                Err(why) => tracing::info!(%why, "a tunnel was ended"),
+            },
+        }
+        connection.end();
+        drop(place);
+    });
+}
+
+async fn copy((caller, upstream): (OnUpgrade, OnUpgrade), idle: Duration) -> io::Result<()> {
+    let (caller, upstream) = tokio::try_join!(caller, upstream).map_err(io::Error::other)?;
+    let moved = Arc::new(AtomicU64::new(0));
+    let mut caller = Noted::new(TokioIo::new(caller), &moved);
+    let mut upstream = Noted::new(TokioIo::new(upstream), &moved);
+    tokio::select! {
+        copied = copy_bidirectional_with_sizes(&mut caller, &mut upstream, BUFFER_BYTES, BUFFER_BYTES) => copied.map(drop),
+        () = stands_still(&moved, idle) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing has moved for too long")),
+    }
+}
+
+/// Ready when nothing has moved for `limit`.
+async fn stands_still(moved: &AtomicU64, limit: Duration) {
+    loop {
+        let before = moved.load(Ordering::Relaxed);
+        tokio::time::sleep(limit).await;
+        if moved.load(Ordering::Relaxed) == before {
+            return;
+        }
+    }
+}
+
+/// Counts what is read.
+struct Noted<T> {
+    io: T,
+    moved: Arc<AtomicU64>,
+}
+
+impl<T> Noted<T> {
+    fn new(io: T, moved: &Arc<AtomicU64>) -> Self {
+        Self {
+            io,
+            moved: Arc::clone(moved),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(context, buffer);
+        if polled.is_ready() {
+            self.moved.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,150 @@
+//! The services that routes lead to, each with its breakers and its budget of retries.
+
+mod breaker_gauges;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hallpass_config::Percent;
+use hallpass_upstream::{
+    Address, EndpointUrl, Guard, Http2, Instance, Network, Upstream, UpstreamSettings,
+};
+
+use super::metrics::{ProxyMetrics, ServiceCounters};
+use crate::settings::gateway::GatewaySettings;
+use crate::settings::route::RouteSettings;
+use crate::settings::service::ServiceSettings;
+
+pub(crate) use breaker_gauges::BreakerMetrics;
+use breaker_gauges::BreakerGauges;
+
+/// A service as this process sees it, whichever routes lead there.
+#[derive(Debug)]
+pub(crate) struct ServiceState {
+    pub(crate) upstream: Upstream,
+    pub(crate) guard: Guard,
+    pub(crate) http2: Http2,
+    pub(crate) counters: ServiceCounters,
+    /// What it was made of.
+    settings: ServiceSettings,
+}
+
+/// All of them, by where they are.
+pub(crate) type Services = HashMap<Address, Arc<ServiceState>>;
+
+/// What services are made with.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceMaker {
+    pub(crate) network: Network,
+    pub(crate) metrics: ProxyMetrics,
+    pub(crate) breakers: BreakerMetrics,
+}
+
+impl ServiceMaker {
+    /// The services of these settings. One that was there `before` with the same settings goes on, with all that it knows; one whose settings have changed
+    /// begins with what is known of its instances.
+    pub(crate) fn services(&self, settings: &GatewaySettings, before: &Services) -> Services {
+        let mut services = Services::new();
+        for route in &settings.routes {
+            let Some(address) = address_of(&route.to) else {
+                continue;
+            };
+            if services.contains_key(&address) {
+                continue;
+            }
+            let own = match &address {
+                Address::LoadBalanced(name) => settings.services.get(&**name),
+                Address::Fixed(_) => None,
+            };
+            let wanted = own.unwrap_or(&settings.service_defaults);
+            let known = before.get(&address);
+            let budget = route.retry.budget;
+            let state = match known {
+                Some(known) if known.is_as(wanted, budget) => Arc::clone(known),
+                _ => {
+                    let before = known.map(|known| &known.upstream);
+                    Arc::new(self.make(&address, route, wanted, before))
+                }
+            };
+            services.insert(address, state);
+        }
+        services
+    }
+
+    fn make(
+        &self,
+        address: &Address,
+        route: &RouteSettings,
+        settings: &ServiceSettings,
+        before: Option<&Upstream>,
+    ) -> ServiceState {
+        let name: Arc<str> = match address {
+            Address::LoadBalanced(service) => Arc::clone(service),
+            Address::Fixed(instance) => instance.authority().as_str().into(),
+        };
+        let (discovery, clock) = (
+            Arc::clone(&self.network.discovery),
+            Arc::clone(&self.network.clock),
+        );
+        let upstream = Upstream::new(
+            Arc::clone(&name),
+            address.clone(),
+            discovery,
+            Arc::clone(&clock),
+        )
+        .with_settings(UpstreamSettings {
+            breaker: settings.breaker,
+            bulkhead: settings.bulkhead,
+            retry_budget: route.retry.budget,
+            balance: settings.balance,
+            eject: settings.eject,
+        })
+        .with_observer(BreakerGauges::new(&name, &self.breakers));
+        ServiceState {
+            upstream: match before {
+                Some(before) => upstream.succeeding(before),
+                None => upstream,
+            },
+            guard: Guard::new(
+                Arc::clone(&name),
+                settings.guard.clone(),
+                clock,
+                self.breakers.of_guard(&name),
+            ),
+            http2: settings.http2.unwrap_or_default(),
+            counters: self.metrics.of_service(&name),
+            settings: settings.clone(),
+        }
+    }
+}
+
+impl ServiceState {
+    fn is_as(&self, settings: &ServiceSettings, budget: Percent) -> bool {
+        self.settings == *settings && self.upstream.settings().retry_budget == budget
+    }
+}
+
+/// Where the requests of a route go; `None` of a URL whose host nobody can call.
+pub(crate) fn address_of(to: &EndpointUrl) -> Option<Address> {
+    let (scheme, url) = match to {
+        EndpointUrl::LoadBalanced { service, .. } => {
+            return Some(Address::LoadBalanced(service.as_str().into()));
+        }
+        EndpointUrl::Https(url) => ("https", url),
+        EndpointUrl::LoopbackHttp(url) => ("http", url),
+    };
+    let host = url.host_str()?;
+    let port = url.port().map(|port| format!(":{port}"));
+    let instance = format!("{scheme}://{host}{}", port.unwrap_or_default());
+    instance.parse::<Instance>().ok().map(Address::Fixed)
+}
+
+/// What stands before the paths of a route's requests: the path of its address, without a slash at its end.
+pub(crate) fn base_of(to: &EndpointUrl) -> &str {
+    let path = match to {
+        EndpointUrl::LoadBalanced { path, .. } => path,
+        EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => url.path(),
+    };
+    path.strip_suffix('/').unwrap_or(path)
+}
+

@@ -1,0 +1,211 @@
+//! An issuer, a gateway, and callers that say any bytes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hallpass::clock::{Clock as _, SystemClock};
+use hallpass::config::{Configuration, Loader};
+use hallpass::token::{Issuer, SigningKey, TokenClaims, UnixTime, sign};
+use hallpass::{Hallpass, Settings};
+use hallpass_gateway::{Gateway, GatewayServer, GatewaySettings, RunningGateway};
+use hallpass_issuer::IssuerSettings;
+use hallpass_testkit::TestIssuer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A key of the issuer that tests sign with too (RFC 8037 appendix A.1).
+const KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
+    "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
+
+const ISSUER: &str = "
+hallpass:
+  issuer:
+    clients:
+      - client-id: edge
+        client-secret: EdgeSecret123!
+        grant-types: 'client_credentials, urn:ietf:params:oauth:grant-type:token-exchange'
+        audiences: stock-service
+        scopes: stock.read
+        exchange:
+          - { subject-kinds: user, targets: logistics-service, scopes: shipments.read }
+";
+
+/// For what a busy machine needs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Estate {
+    pub(crate) issuer: TestIssuer,
+    pub(crate) hallpass: Hallpass,
+    pub(crate) gateway: RunningGateway,
+    /// Behind which the section `gateway` stands.
+    before: String,
+}
+
+impl Estate {
+    /// With these routes, a YAML list of flow mappings, and the service `orders` at this address.
+    pub(crate) async fn start(orders: SocketAddr, routes: &str) -> Self {
+        Self::start_with(&[orders], routes, "").await
+    }
+
+    /// With several instances of `orders`, and `more` below `gateway`.
+    pub(crate) async fn start_with(orders: &[SocketAddr], routes: &str, more: &str) -> Self {
+        let settings = Loader::new("hallpass").text("issuer", ISSUER);
+        let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
+        let issuer = TestIssuer::of(settings).start().await.unwrap();
+        issuer.import_key(KEY).await.unwrap();
+        let instances: Vec<_> = orders.iter().map(|it| format!("'{it}'")).collect();
+        let before = format!(
+            "
+hallpass:
+  service: {{ name: edge }}
+  internal-token: {{ client-id: edge, client-secret: EdgeSecret123!, token-url: '{}' }}
+  discovery: {{ static: {{ orders: [{}] }} }}
+  security: {{ internal-jwt: {{ jwks-url: '{}' }} }}
+  gateway:
+    listen: 127.0.0.1:0
+    management: {{ listen: 127.0.0.1:0 }}
+",
+            issuer.token_url(),
+            instances.join(", "),
+            issuer.jwks_url(),
+        );
+        let yaml = yaml(&before, routes, more);
+        let gateway_settings = load::<GatewaySettings>(&yaml);
+        let settings = service(&yaml);
+        let hallpass = Hallpass::from_settings(&settings).unwrap();
+        let gateway = Gateway {
+            resource: hallpass.resource_server().build().unwrap(),
+            tokens: hallpass.tokens().clone(),
+            network: hallpass.network().clone(),
+            encoded: settings.security.paths.allow_encoded,
+        };
+        let gateway = GatewayServer::start(gateway, &gateway_settings).await;
+        Self {
+            issuer,
+            hallpass,
+            gateway: gateway.unwrap(),
+            before,
+        }
+    }
+
+    /// Other routes from now on.
+    pub(crate) async fn reload(&mut self, routes: &str, more: &str) {
+        let yaml = yaml(&self.before, routes, more);
+        let settings = service(&yaml);
+        self.hallpass.apply(&settings).unwrap();
+        let encoded = settings.security.paths.allow_encoded;
+        let settings = load::<GatewaySettings>(&yaml);
+        self.gateway.apply(&settings, encoded).await.unwrap();
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.gateway.local_addrs()[0]
+    }
+
+    /// Sends these lines, with an empty one behind them, and reads all that comes back.
+    pub(crate) async fn ask(&self, lines: &[&str]) -> Answer {
+        let mut request = lines.join("\r\n");
+        request.push_str("\r\nConnection: close\r\n\r\n");
+        send(self.address(), request.as_bytes())
+            .await
+            .expect("an answer")
+    }
+
+    /// A GET of alice.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let line = format!("GET {path} HTTP/1.1");
+        self.ask(&[&line, "Host: shop.example", &bearer("alice")])
+            .await
+    }
+
+    /// One sample of the metrics.
+    pub(crate) fn sample(&self, name: &str) -> f64 {
+        let text = self.gateway.metrics();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+fn yaml(before: &str, routes: &str, more: &str) -> String {
+    format!("{before}{more}\n    routes:\n{routes}\n")
+}
+
+/// The settings of the service, with the rules in the routes.
+fn service(yaml: &str) -> Settings {
+    let mut settings = load::<Settings>(yaml);
+    let rules = load::<GatewaySettings>(yaml).rules();
+    settings.security.internal_jwt.routes.extend(rules);
+    settings
+}
+
+fn load<T: Configuration>(yaml: &str) -> T {
+    let loader = Loader::new("hallpass").text("edge", yaml);
+    loader.load_part().unwrap().into_settings()
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The value of a header that comes once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(it, _)| it == name);
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} comes twice: {self:?}");
+        value
+    }
+
+    /// The code of a problem.
+    pub(crate) fn code(&self) -> Option<&str> {
+        let (_, rest) = self.body.split_once("\"code\":\"")?;
+        Some(rest.split_once('"')?.0)
+    }
+}
+
+/// `None` when the connection ends without an answer.
+pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    // Who is refused may be so before the last byte is written.
+    let _written = stream.write_all(request).await;
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut bytes)).await;
+    assert!(read.is_ok(), "no end of {}", String::from_utf8_lossy(&bytes));
+    parse(&String::from_utf8_lossy(&bytes))
+}
+
+pub(crate) fn parse(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    Some(Answer {
+        status,
+        headers: headers.collect(),
+        body: body.to_owned(),
+    })
+}
+
+/// The line that shows a user's token.
+pub(crate) fn bearer(user: &str) -> String {
+    format!("Authorization: Bearer {}", token(user, Duration::from_secs(600)))
+}
+
+/// A user's token for the edge, good for so long.
+pub(crate) fn token(user: &str, life: Duration) -> String {
+    let now = UnixTime::from(SystemClock::new().now());
+    let (user, audience) = (user.parse().unwrap(), "edge".parse().unwrap());
+    let end = now.saturating_add(life);
+    let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
+    claims.client_id = Some("app".parse().unwrap());
+    claims.scope = "orders.read".parse().unwrap();
+    let key = SigningKey::from_jwk(&serde_json::from_str(KEY).unwrap()).unwrap();
+    sign(&claims, &key, now).unwrap().expose().to_owned()
+}

@@ -1,0 +1,367 @@
+//! Which requests reach which service, as whom, and what never gets there.
+
+use super::estate::{Answer, Estate, bearer, send, token};
+use super::raw::{Raw, Says};
+use std::time::Duration;
+
+const ORDERS: &str = "      - { name: orders, path: /orders/**, to: 'lb://orders', identity: relay, rule: authenticated }";
+const OPEN: &str =
+    "      - { name: open, path: /open/**, to: 'lb://orders', identity: relay, rule: anonymous }";
+
+/// Names that some program or other reads as an identity header.
+const SPELLINGS: [&str; 10] = [
+    "X-User-Id",
+    "x-user-id",
+    "X_User_Id",
+    "x.user.id",
+    "X-USER_ID",
+    "X-Username",
+    "x_username",
+    "X-Authorities",
+    "x~authorities",
+    "X-Client-Id",
+];
+
+fn routes() -> String {
+    format!("{ORDERS}\n{OPEN}")
+}
+
+#[tokio::test]
+async fn a_request_reaches_its_service_once_with_who_calls() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, &routes()).await;
+    let bearer = bearer("al\u{fc}ce");
+    let answer = estate
+        .ask(&[
+            "GET /orders/7?page=2 HTTP/1.1",
+            "Host: shop.example",
+            &bearer,
+            "Accept: text/plain",
+            "X-Several: 1",
+            "X-Several: 2",
+        ])
+        .await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "service"));
+    let seen = orders.only();
+    assert_eq!(seen.line, "GET /orders/7?page=2");
+    assert_eq!(seen.header("host"), Some(&*orders.address.to_string()));
+    assert_eq!(seen.header("accept"), Some("text/plain"));
+    assert_eq!(seen.all("x-several"), ["1", "2"]);
+    assert_eq!(seen.header("x-user-id"), Some("al%C3%BCce"));
+    assert_eq!(seen.header("x-authorities"), Some("SCOPE_orders.read"));
+    assert_eq!(seen.header("x-client-id"), Some("app"));
+    let sent = bearer.split_once(": ").unwrap().1;
+    assert_eq!(seen.header("authorization"), Some(sent));
+    assert_eq!(seen.all("content-length").len(), 0);
+    assert_eq!(seen.all("connection").len(), 0);
+    assert!(seen.header("traceparent").is_some());
+    assert_eq!(
+        estate.sample("hallpass_gateway_requests_total{route=\"orders\",status=\"2xx\"}"),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn no_connection_is_opened_before_the_decision() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, &routes()).await;
+    let good = bearer("alice");
+    let ended = format!("Authorization: Bearer {}x", token("alice", Duration::from_secs(9)));
+    for (lines, status, code) in [
+        (vec!["GET /orders/7 HTTP/1.1", "Host: a"], 401, "missing_token"),
+        (vec!["GET /orders/7 HTTP/1.1", "Host: a", &ended], 401, "invalid_token"),
+        (vec!["GET /unknown HTTP/1.1", "Host: a"], 401, "missing_token"),
+        (vec!["GET /unknown HTTP/1.1", "Host: a", &good], 403, ""),
+        (vec!["GET /orders/../admin HTTP/1.1", "Host: a", &good], 400, "bad_path"),
+        (vec!["GET /orders/%2e%2e/admin HTTP/1.1", "Host: a", &good], 400, "bad_path"),
+        (vec!["GET //orders HTTP/1.1", "Host: a", &good], 400, "bad_path"),
+        (vec!["TRACE /orders/7 HTTP/1.1", "Host: a", &good], 405, "method_not_allowed"),
+        (vec!["OPTIONS * HTTP/1.1", "Host: a", &good], 400, "bad_path"),
+        (
+            vec!["POST /orders/7 HTTP/1.1", "Host: a", "Content-Length: 99999999", &good],
+            413,
+            "body_too_large",
+        ),
+        (
+            vec!["POST /orders/7 HTTP/1.1", "Host: a", "Transfer-Encoding: gzip, chunked", &good],
+            501,
+            "unknown_coding",
+        ),
+        (
+            vec!["GET /orders/7 HTTP/1.1", "Host: a", "Connection: host", &good],
+            400,
+            "bad_framing",
+        ),
+    ] {
+        let answer = estate.ask(&lines).await;
+        assert_eq!(answer.status, status, "{lines:?} {answer:?}");
+        if !code.is_empty() {
+            assert_eq!(answer.code(), Some(code), "{lines:?}");
+        }
+    }
+    assert_eq!(orders.connections(), 0);
+    assert_eq!(estate.get("/orders/7").await.status, 200);
+    assert_eq!(orders.connections(), 1);
+}
+
+#[tokio::test]
+async fn relay_exchange_service_and_none_each_bring_their_token() {
+    let orders = Raw::start().await;
+    let routes = "
+      - { name: relay, path: /relay, to: 'lb://orders', identity: relay, rule: authenticated }
+      - { name: exchange, path: /exchange, to: 'lb://orders', identity: exchange, audience: logistics-service, rule: authenticated }
+      - { name: service, path: /service, to: 'lb://orders', identity: service, audience: stock-service, scope: stock.read, rule: authenticated }
+      - { name: none, path: /none, to: 'lb://orders', identity: none, rule: authenticated }
+      - { name: denied, path: /denied, to: 'lb://orders', identity: exchange, audience: nobody-service, rule: authenticated }";
+    let estate = Estate::start(orders.address, routes).await;
+    let payload = |authorization: &str| {
+        use base64::Engine as _;
+        let token = authorization.strip_prefix("Bearer ").unwrap();
+        let payload = token.split('.').nth(1).unwrap();
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload);
+        serde_json::from_slice::<serde_json::Value>(&bytes.unwrap()).unwrap()
+    };
+    for (path, subject, audience, actor) in [
+        ("/relay", "alice", "edge", None),
+        ("/exchange", "alice", "logistics-service", Some("edge")),
+        ("/service", "edge", "stock-service", None),
+    ] {
+        orders.forget();
+        assert_eq!(estate.get(path).await.status, 200, "{path}");
+        let seen = orders.only();
+        let claims = payload(seen.header("authorization").unwrap());
+        assert_eq!(claims["sub"], subject, "{path}");
+        assert_eq!(claims["aud"], audience, "{path}");
+        assert_eq!(claims["act"]["sub"].as_str(), actor, "{path}");
+        assert_eq!(seen.header("x-user-id"), Some("alice"));
+    }
+    orders.forget();
+    assert_eq!(estate.get("/none").await.status, 200);
+    let seen = orders.only();
+    assert_eq!(seen.header("authorization"), None);
+    assert_eq!(seen.header("x-user-id"), Some("alice"));
+    orders.forget();
+    let answer = estate.get("/denied").await;
+    assert_eq!((answer.status, answer.code()), (503, Some("no_token")));
+    assert!(orders.seen().is_empty());
+}
+
+#[tokio::test]
+async fn no_spelling_of_an_identity_header_reaches_an_upstream() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, &routes()).await;
+    let is_forged = |seen: &super::raw::Seen| {
+        let text = format!("{seen:?}");
+        text.contains("forged")
+    };
+    let bearer = bearer("alice");
+    for path in ["/orders/7", "/open/7"] {
+        for name in SPELLINGS {
+            let forged = [format!("{name}: forged"), format!("Connection: {name}")];
+            let line = format!("GET {path} HTTP/1.1");
+            let mut lines = vec![&*line, "Host: a", &*forged[0], &*forged[0], &*forged[1]];
+            if path.starts_with("/orders") {
+                lines.push(&bearer);
+            }
+            orders.forget();
+            let answer = estate.ask(&lines).await;
+            assert_eq!(answer.status, 200, "{lines:?}");
+            let seen = orders.only();
+            assert!(!is_forged(&seen), "{seen:?}");
+            let expected = path.starts_with("/orders").then_some("alice");
+            assert_eq!(seen.header("x-user-id"), expected, "{lines:?}");
+        }
+    }
+    // In trailers, which a service may merge into the head.
+    orders.forget();
+    let request = format!(
+        "POST /orders/7 HTTP/1.1\r\nHost: a\r\n{bearer}\r\nTE: trailers\r\nTrailer: X-User-Id, X-Sum\r\nConnection: close\r\n\
+         Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-User-Id: forged\r\nX_Username: forged\r\nX-Sum: 7\r\n\r\n"
+    );
+    assert_eq!(send(estate.address(), request.as_bytes()).await.unwrap().status, 200);
+    let seen = orders.only();
+    assert!(!is_forged(&seen), "{seen:?}");
+    assert_eq!(seen.body, b"abc");
+    // An upgrade that is not handed on.
+    orders.forget();
+    let lines = [
+        "GET /open/7 HTTP/1.1",
+        "Host: a",
+        "Connection: upgrade, X-User-Id",
+        "Upgrade: h2c",
+        "X-User-Id: forged",
+    ];
+    let mut request = lines.join("\r\n");
+    request.push_str("\r\nConnection: close\r\n\r\n");
+    send(estate.address(), request.as_bytes()).await.unwrap();
+    assert!(!is_forged(&orders.only()));
+}
+
+#[tokio::test]
+async fn what_connection_names_is_gone_for_decision_and_upstream() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, &routes()).await;
+    let bearer = bearer("alice");
+    // The token is a field of this hop then, and nobody's.
+    let answer = estate
+        .ask(&["GET /orders/7 HTTP/1.1", "Host: a", &bearer, "Connection: Authorization"])
+        .await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(orders.connections(), 0);
+    let answer = estate
+        .ask(&[
+            "GET /orders/7 HTTP/1.1",
+            "Host: a",
+            &bearer,
+            "Connection: cookie, x-forwarded-for, x-mine",
+            "Cookie: a=b",
+            "X-Mine: c",
+            "Keep-Alive: timeout=5",
+            "Proxy-Connection: keep-alive",
+            "TE: gzip",
+        ])
+        .await;
+    assert_eq!(answer.status, 200);
+    let seen = orders.only();
+    for name in [
+        "cookie",
+        "x-mine",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "connection",
+    ] {
+        assert_eq!(seen.all(name).len(), 0, "{name}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn h2c_is_not_tunnelled() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, &routes()).await;
+    let answer = estate
+        .ask(&[
+            "GET /open/7 HTTP/1.1",
+            "Host: a",
+            "Connection: Upgrade, HTTP2-Settings",
+            "Upgrade: h2c",
+            "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+        ])
+        .await;
+    assert_eq!(answer.status, 200);
+    let seen = orders.only();
+    for name in ["upgrade", "http2-settings", "connection"] {
+        assert_eq!(seen.all(name).len(), 0, "{name}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_go_to_an_upstream_in_one_framing() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, &routes()).await;
+    let bearer = bearer("alice");
+    let head = |method: &str, framing: &str| {
+        format!("{method} /orders/7 HTTP/1.1\r\nHost: a\r\n{bearer}\r\nConnection: close\r\n{framing}\r\n\r\n")
+    };
+    let chunks = "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
+    for (method, framing, body, is_chunked) in [
+        ("POST", "Content-Length: 5", "abcde", false),
+        ("POST", "Transfer-Encoding: chunked", chunks, true),
+        ("GET", "Transfer-Encoding: chunked", chunks, true),
+        ("DELETE", "Content-Length: 5", "abcde", false),
+    ] {
+        orders.forget();
+        let request = head(method, framing) + body;
+        let answer = send(estate.address(), request.as_bytes()).await.unwrap();
+        assert_eq!(answer.status, 200, "{method} {framing}");
+        let seen = orders.only();
+        assert_eq!(seen.body, b"abcde", "{method} {framing}");
+        let codings = seen.all("transfer-encoding");
+        let lengths = seen.all("content-length");
+        match is_chunked {
+            true => assert_eq!((codings, lengths.len()), (vec!["chunked"], 0)),
+            false => assert_eq!((codings.len(), lengths), (0, vec!["5"])),
+        }
+    }
+    // What looks like a request within a body is a body.
+    orders.forget();
+    let hidden = format!("DELETE /orders/8 HTTP/1.1\r\nHost: a\r\n{bearer}\r\n\r\n");
+    let request = head("POST", &format!("Content-Length: {}", hidden.len())) + &hidden;
+    send(estate.address(), request.as_bytes()).await.unwrap();
+    assert_eq!(orders.only().body, hidden.as_bytes());
+}
+
+#[tokio::test]
+async fn no_request_chooses_its_upstream() {
+    let [orders, other] = [Raw::start().await, Raw::start().await];
+    let estate = Estate::start(orders.address, &routes()).await;
+    let bearer = bearer("alice");
+    let elsewhere = other.address.to_string();
+    let host = format!("Host: {elsewhere}");
+    let absolute = format!("GET http://{elsewhere}/orders/7 HTTP/1.1");
+    for lines in [
+        vec!["GET /orders/7 HTTP/1.1", &*host, &*bearer],
+        vec![&*absolute, &*host, &*bearer],
+        vec!["GET /orders/@other/lb://other HTTP/1.1", &*host, &*bearer],
+    ] {
+        orders.forget();
+        let answer = estate.ask(&lines).await;
+        if answer.status == 200 {
+            let seen = orders.only();
+            assert_eq!(seen.header("host"), Some(&*orders.address.to_string()));
+            assert!(seen.line.starts_with("GET /orders/"), "{seen:?}");
+        }
+    }
+    assert_eq!(other.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_hostile_upstream_cannot_split_a_response() {
+    let says = std::sync::Arc::new(std::sync::Mutex::new(Says::Hangs));
+    let next = std::sync::Arc::clone(&says);
+    let orders = Raw::answering(move |_| next.lock().unwrap().clone()).await;
+    let estate = Estate::start(
+        orders.address,
+        "      - { name: orders, path: /**, to: 'lb://orders', identity: relay, rule: anonymous, retry: { max-attempts: 1 } }",
+    )
+    .await;
+    let second = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+    for (text, status) in [
+        (format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{second}"), 502),
+        (format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 0\r\n\r\n{second}"), 502),
+        (format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 4\r\n\r\n{second}"), 502),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_owned(), 502),
+        ("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nevil".to_owned(), 502),
+        ("HTTP/1.1 200 OK\r\nx: a\r\n b: c\r\n\r\n".to_owned(), 502),
+        ("HELLO\r\n\r\n".to_owned(), 502),
+        (format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(200)), 502),
+        ("HTTP/1.1 204 No Content\r\nconnection: x-hop, content-length\r\nx-hop: 1\r\n\r\n".to_owned(), 204),
+        // More than was announced: nobody reads it as another response.
+        (format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok{second}"), 200),
+    ] {
+        *says.lock().unwrap() = Says::text(&text);
+        let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut stream = tokio::net::TcpStream::connect(estate.address()).await.unwrap();
+        let written = tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await;
+        written.unwrap();
+        let mut bytes = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut bytes).await;
+        assert!(read.is_ok());
+        let all = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!all.contains("evil"), "{text:?}: {all}");
+        let first: Answer = super::estate::parse(&all).unwrap();
+        assert_eq!(first.status, status, "{text:?}: {all}");
+        assert!(!all.contains("x-hop"), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_is_said_to_be_away() {
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let estate = Estate::start(address, &routes()).await;
+    let answer = estate.get("/orders/7").await;
+    assert_eq!((answer.status, answer.code()), (502, Some("upstream_unreachable")));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}

@@ -1,0 +1,8 @@
+//! The gateway over real sockets: what callers send, what upstreams see, and what comes back.
+
+#[cfg(test)]
+mod estate;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod raw;
