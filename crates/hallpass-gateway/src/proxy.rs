@@ -19,6 +19,7 @@ mod plan;
 mod reply;
 mod rescue;
 mod retrying;
+mod route;
 pub(crate) mod running;
 pub(crate) mod server;
 mod trailers;

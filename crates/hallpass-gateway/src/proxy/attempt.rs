@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use hallpass_upstream::{
-    Admitted, Body, BodyUnderWay, Instance, Network, Outcome, TransportFuture,
+    Admitted, Body, BodyUnderWay, Instance, Network, Outcome, RetryAdvice, TransportFuture,
 };
 use http::header::UPGRADE;
 use http::uri::{PathAndQuery, Uri};
@@ -16,6 +16,10 @@ use super::head::has_one_length;
 use super::plan::Route;
 use super::rescue::UpstreamError;
 use super::upload::Upload;
+
+/// For how long a request waits for the only instance of a service, which refuses connections because it starts anew. Nothing has been sent by then, and
+/// what is counted against the instance is what comes after.
+pub(crate) const RESTART_GRACE: Duration = Duration::from_secs(2);
 
 /// What the attempts for one request go by.
 #[derive(Debug)]
@@ -74,15 +78,23 @@ impl Attempts<'_> {
             None => Ok(response),
             Some(fault) => Err(fault),
         });
+        let result = match result {
+            // Taken back: nothing was sent, and nobody else is there.
+            Err(error) if self.may_be_starting(&error, &instance) => {
+                drop(under_way.take());
+                Err(error)
+            }
+            result => self.settle(under_way, result),
+        };
         Tried {
-            result: self.settle(under_way, result),
+            result,
             instance: Some(instance),
         }
     }
 
     fn settle(
         &self,
-        mut under_way: UnderWay<'_>,
+        under_way: UnderWay<'_>,
         result: Result<Response<Body>, UpstreamError>,
     ) -> Result<Answered, UpstreamError> {
         match result {
@@ -95,7 +107,7 @@ impl Attempts<'_> {
                 let is_callers = self.upload.is_some_and(|upload| upload.fault().is_some());
                 match (is_callers, is_hurried) {
                     // What is wrong with the body of a request says nothing of the instance.
-                    (true, _) => drop(under_way.admitted.take()),
+                    (true, _) => drop(under_way.take()),
                     // Nobody could have been faster than a caller who waits no longer.
                     (false, true) => drop(under_way),
                     (false, false) => drop(under_way.settle(&error)),
@@ -103,6 +115,17 @@ impl Attempts<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Whether an attempt has failed as one does at the only instance of a service while it starts anew, and not for long yet.
+    pub(crate) fn may_be_starting(&self, error: &UpstreamError, instance: &Instance) -> bool {
+        let is_grace = self.times.begun.elapsed() < RESTART_GRACE && !self.is_over();
+        let is_unsent = error.retry_advice() == RetryAdvice::Unsent;
+        is_unsent
+            && is_grace
+            && self.route.settings.retry.max_attempts > 1
+            && self.upload.is_none_or(Upload::is_unread)
+            && self.route.service.upstream.others_than(std::slice::from_ref(instance)) == 0
     }
 
     /// Whether the time for the whole request is over.
@@ -184,6 +207,10 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
+    fn take(mut self) -> Option<Admitted> {
+        self.admitted.take()
+    }
+
     fn settle(mut self, outcome: &impl Outcome) -> Option<BodyUnderWay> {
         let took = self.network.clock.monotonic().saturating_sub(self.sent_at);
         let admitted = self.admitted.take();

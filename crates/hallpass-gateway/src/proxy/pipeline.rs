@@ -118,7 +118,7 @@ impl Proxy {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = std::mem::take(&mut came.parts.method);
         *request.headers_mut() = std::mem::take(&mut came.parts.headers);
-        let path = route.path_for(&came.parts.uri)?;
+        let path = route.path_for(&came.parts.uri, plan.encoded)?;
         *request.uri_mut() = path.into();
         let outgoing = outgoing::Outgoing {
             route,
@@ -368,5 +368,22 @@ fn instance_failed(result: &Result<Answered, UpstreamError>) -> Option<bool> {
     match result {
         Ok((response, _)) => response.instance_failed(),
         Err(error) => error.instance_failed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<'a, F: Future>(
+        _answers: impl FnOnce(&'a Proxy, Peer, Request<Incoming>) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_request_needs_is_small_enough_to_be_put_into_one_box() {
+        let bytes = size_of_future(|proxy, peer, request| proxy.respond(peer, request));
+        assert!(bytes < 4 * 1_024, "{bytes} bytes");
     }
 }

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
-use hallpass_resource::{EncodedCharacters, NormalPath, PathReading, named_host};
+use hallpass_resource::{EncodedCharacters, NormalPath, named_host};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Uri};
+use http::Uri;
 
 use super::identity::IdentityNames;
 use super::metrics::{NO_ROUTE, RouteCounters};
 use super::parts::Head;
 use super::rescue::Trouble;
-use super::upstreams::{ServiceMaker, ServiceState, Services, address_of, base_of};
+use super::route::{Rewrite, Routes};
+use super::upstreams::{ServiceMaker, ServiceState, Services, address_of};
 use crate::error::Error;
 use crate::settings::gateway::GatewaySettings;
-use crate::settings::route::{HeaderCondition, RouteSettings};
+use crate::settings::route::RouteSettings;
 use crate::upstream_token::{UpstreamToken, WantedToken};
 
 /// What requests are handled by at one moment.
@@ -28,8 +29,8 @@ pub(crate) struct ProxyPlan {
     /// Of requests that no route is for.
     pub(crate) no_route: RouteCounters,
     pub(crate) services: Services,
-    routes: Vec<Route>,
-    encoded: EncodedCharacters,
+    pub(crate) encoded: EncodedCharacters,
+    routes: Routes<Route>,
     /// Whether a route asks for hosts.
     names_hosts: bool,
 }
@@ -41,8 +42,7 @@ pub(crate) struct Route {
     pub(crate) service: Arc<ServiceState>,
     pub(crate) token: UpstreamToken,
     pub(crate) counters: RouteCounters,
-    /// What stands before its paths; empty, or without a slash at its end.
-    base: String,
+    rewrite: Rewrite,
 }
 
 impl ProxyPlan {
@@ -58,28 +58,30 @@ impl ProxyPlan {
     ) -> Result<Self, Error> {
         let services = maker.services(settings, before);
         let metrics = &maker.metrics;
-        let route = |settings: &RouteSettings| {
+        let routes = settings.routes.iter().map(|settings| {
             let service = address_of(&settings.to).and_then(|address| services.get(&address));
             let Some(service) = service else {
                 let route = settings.name.clone();
                 return Err(Error::Upstream { route });
             };
-            Ok(Route {
+            let route = Route {
                 service: Arc::clone(service),
                 token: UpstreamToken::of(wanted_token(settings), tokens),
                 counters: metrics.of_route(&settings.name),
-                base: base_of(&settings.to).to_owned(),
+                rewrite: Rewrite::new(settings),
                 settings: settings.clone(),
-            })
-        };
-        let routes = settings.routes.iter().map(route);
+            };
+            Ok((settings, route))
+        });
+        let routes = routes.collect::<Result<Vec<_>, Error>>()?;
+        let routes = Routes::new(routes);
         Ok(Self {
-            routes: routes.collect::<Result<_, _>>()?,
+            names_hosts: routes.asks_for_host(),
+            routes,
             decision_timeout: settings.decision_timeout,
             names: Arc::new(IdentityNames::new(&settings.identity, &metrics.stripped)),
             no_route: metrics.of_route(NO_ROUTE),
             encoded,
-            names_hosts: settings.routes.iter().any(|route| !route.hosts.is_empty()),
             services,
         })
     }
@@ -102,38 +104,8 @@ impl ProxyPlan {
             method: &parts.method,
             headers: &parts.headers,
         };
-        for route in &self.routes {
-            if !is_for(&route.settings, &head) {
-                continue;
-            }
-            match route.settings.path.reading(&path) {
-                PathReading::Every => return Ok(Some(route)),
-                PathReading::None => {}
-                PathReading::Differ => return Err(Trouble::Path),
-            }
-        }
-        Ok(None)
+        self.routes.find(&head).map_err(|_| Trouble::Path)
     }
-}
-
-/// Whether a route is for a request, but for its path.
-fn is_for(route: &RouteSettings, head: &Head<'_>) -> bool {
-    let has_method = |method: &Method| {
-        method == head.method || (method == Method::GET && head.method == Method::HEAD)
-    };
-    let is_method = route.methods.is_empty() || route.methods.iter().any(has_method);
-    let mut hosts = route.hosts.iter();
-    let is_host = route.hosts.is_empty()
-        || hosts.any(|it| head.host.is_some_and(|host| it.matches_name(host)));
-    let says = |condition: &HeaderCondition| {
-        let values = head.headers.get_all(&condition.name);
-        let fits = |value: &HeaderValue| {
-            condition.values.is_empty() || condition.values.contains(value)
-        };
-        // All of several: which one a service reads is not known.
-        values.iter().next().is_some() && values.iter().all(fits)
-    };
-    is_method && is_host && route.headers.iter().all(says)
 }
 
 impl Route {
@@ -141,14 +113,13 @@ impl Route {
     ///
     /// # Errors
     /// [`Trouble::Path`].
-    pub(crate) fn path_for(&self, uri: &Uri) -> Result<PathAndQuery, Trouble> {
-        let path = uri.path_and_query().cloned();
-        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        if self.base.is_empty() {
-            return Ok(path);
-        }
-        let whole = format!("{}{path}", self.base);
-        PathAndQuery::try_from(whole).map_err(|_| Trouble::Path)
+    pub(crate) fn path_for(&self, uri: &Uri, encoded: EncodedCharacters) -> Result<PathAndQuery, Trouble> {
+        let path = uri.path_and_query().ok_or(Trouble::Path)?;
+        let rewritten = self.rewrite.apply(path, encoded);
+        rewritten.map_err(|fault| {
+            tracing::debug!(%fault, route = self.settings.name, "a path cannot be rewritten");
+            Trouble::Path
+        })
     }
 }
 

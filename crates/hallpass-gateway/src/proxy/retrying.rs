@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hallpass_upstream::{
     AttemptMade, Body, Instance, NextStep, Outcome as _, RetryAdvice, SpareRequest, next_step,
+    random_fraction,
 };
 use http::{Method, Request};
 
@@ -13,6 +14,8 @@ use super::upload::Upload;
 
 /// Longest body that is kept to be sent again, in bytes, of a request that may be made twice.
 pub(crate) const REPLAY_BODY_BYTES: u64 = 64 * 1024;
+/// How long a request pauses, on average, before it looks again whether the only instance of a service has started.
+const RESTART_PAUSE: Duration = Duration::from_millis(50);
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Whether making a request twice does no harm: by its method (RFC 9110 section 9.2.2), or by its key.
@@ -65,6 +68,18 @@ impl Attempts<'_> {
         while let Some(next) = spare.take() {
             if advice(&tried) == RetryAdvice::Stands || !self.can_send_again() {
                 break;
+            }
+            if let (Err(error), [only]) = (&tried.result, instances.as_slice())
+                && self.may_be_starting(error, only)
+            {
+                // Neither their number nor the budget knows of it.
+                service.counters.retries.inc();
+                tokio::time::sleep(RESTART_PAUSE.mul_f64(0.5 + random_fraction())).await;
+                let mut request = next.into_request();
+                spare = self.spare(&request, number);
+                self.add_body(&mut request);
+                tried = self.attempt(request, &[]).await;
+                continue;
             }
             let made = AttemptMade {
                 number,

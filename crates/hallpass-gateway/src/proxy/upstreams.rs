@@ -111,7 +111,7 @@ impl ServiceMaker {
                 clock,
                 self.breakers.of_guard(&name),
             ),
-            http2: settings.http2.unwrap_or_default(),
+            http2: settings.http2,
             counters: self.metrics.of_service(&name),
             settings: settings.clone(),
         }
@@ -138,13 +138,3 @@ pub(crate) fn address_of(to: &EndpointUrl) -> Option<Address> {
     let instance = format!("{scheme}://{host}{}", port.unwrap_or_default());
     instance.parse::<Instance>().ok().map(Address::Fixed)
 }
-
-/// What stands before the paths of a route's requests: the path of its address, without a slash at its end.
-pub(crate) fn base_of(to: &EndpointUrl) -> &str {
-    let path = match to {
-        EndpointUrl::LoadBalanced { path, .. } => path,
-        EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => url.path(),
-    };
-    path.strip_suffix('/').unwrap_or(path)
-}
-

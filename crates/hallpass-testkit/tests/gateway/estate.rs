@@ -1,6 +1,7 @@
 //! An issuer, a gateway, and callers that say any bytes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
@@ -8,6 +9,7 @@ use hallpass::config::{Configuration, Loader};
 use hallpass::token::{Issuer, SigningKey, TokenClaims, UnixTime, sign};
 use hallpass::{Hallpass, Settings};
 use hallpass_gateway::{Gateway, GatewayServer, GatewaySettings, RunningGateway};
+use hallpass_clock::ManualClock;
 use hallpass_issuer::IssuerSettings;
 use hallpass_testkit::TestIssuer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -41,19 +43,55 @@ pub(crate) struct Estate {
     before: String,
 }
 
+/// What an estate is made of.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    /// Instances of the service `orders`.
+    pub(crate) orders: &'a [SocketAddr],
+    /// A YAML list of flow mappings.
+    pub(crate) routes: &'a str,
+    /// Below `gateway`.
+    pub(crate) more: &'a str,
+    /// In place of the issuer's.
+    pub(crate) jwks_url: Option<String>,
+    pub(crate) clock: Option<Arc<ManualClock>>,
+}
+
 impl Estate {
-    /// With these routes, a YAML list of flow mappings, and the service `orders` at this address.
+    /// With these routes, and the service `orders` at this address.
     pub(crate) async fn start(orders: SocketAddr, routes: &str) -> Self {
         Self::start_with(&[orders], routes, "").await
     }
 
     /// With several instances of `orders`, and `more` below `gateway`.
     pub(crate) async fn start_with(orders: &[SocketAddr], routes: &str, more: &str) -> Self {
+        Self::of(Setup {
+            orders,
+            routes,
+            more,
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// By a clock that the test moves.
+    pub(crate) async fn start_by_hand(orders: SocketAddr, routes: &str) -> (Self, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
+        let setup = Setup {
+            orders: &[orders],
+            routes,
+            clock: Some(Arc::clone(&clock)),
+            ..Setup::default()
+        };
+        (Self::of(setup).await, clock)
+    }
+
+    pub(crate) async fn of(setup: Setup<'_>) -> Self {
         let settings = Loader::new("hallpass").text("issuer", ISSUER);
         let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
         let issuer = TestIssuer::of(settings).start().await.unwrap();
         issuer.import_key(KEY).await.unwrap();
-        let instances: Vec<_> = orders.iter().map(|it| format!("'{it}'")).collect();
+        let instances: Vec<_> = setup.orders.iter().map(|it| format!("'{it}'")).collect();
         let before = format!(
             "
 hallpass:
@@ -67,12 +105,17 @@ hallpass:
 ",
             issuer.token_url(),
             instances.join(", "),
-            issuer.jwks_url(),
+            setup.jwks_url.unwrap_or_else(|| issuer.jwks_url()),
         );
-        let yaml = yaml(&before, routes, more);
+        let yaml = yaml(&before, setup.routes, setup.more);
         let gateway_settings = load::<GatewaySettings>(&yaml);
         let settings = service(&yaml);
-        let hallpass = Hallpass::from_settings(&settings).unwrap();
+        let builder = Hallpass::builder(&settings);
+        let builder = match setup.clock {
+            Some(clock) => builder.clock(clock),
+            None => builder,
+        };
+        let hallpass = builder.build().unwrap();
         let gateway = Gateway {
             resource: hallpass.resource_server().build().unwrap(),
             tokens: hallpass.tokens().clone(),

@@ -110,7 +110,7 @@ async fn relay_exchange_service_and_none_each_bring_their_token() {
     let routes = "
       - { name: relay, path: /relay, to: 'lb://orders', identity: relay, rule: authenticated }
       - { name: exchange, path: /exchange, to: 'lb://orders', identity: exchange, audience: logistics-service, rule: authenticated }
-      - { name: service, path: /service, to: 'lb://orders', identity: service, audience: stock-service, scope: stock.read, rule: authenticated }
+      - { name: service, path: /service, to: 'lb://orders', identity: service, audience: stock-service, rule: authenticated }
       - { name: none, path: /none, to: 'lb://orders', identity: none, rule: authenticated }
       - { name: denied, path: /denied, to: 'lb://orders', identity: exchange, audience: nobody-service, rule: authenticated }";
     let estate = Estate::start(orders.address, routes).await;
@@ -320,9 +320,10 @@ async fn a_hostile_upstream_cannot_split_a_response() {
     let says = std::sync::Arc::new(std::sync::Mutex::new(Says::Hangs));
     let next = std::sync::Arc::clone(&says);
     let orders = Raw::answering(move |_| next.lock().unwrap().clone()).await;
-    let estate = Estate::start(
-        orders.address,
+    let estate = Estate::start_with(
+        &[orders.address],
         "      - { name: orders, path: /**, to: 'lb://orders', identity: relay, rule: anonymous, retry: { max-attempts: 1 } }",
+        "    services: { orders: { breaker: { enabled: false } } }",
     )
     .await;
     let second = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";

@@ -6,3 +6,11 @@ mod estate;
 mod forwarding;
 #[cfg(test)]
 mod raw;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod retries;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod upgrades;

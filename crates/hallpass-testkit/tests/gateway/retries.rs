@@ -1,0 +1,125 @@
+//! Which requests are sent again, and which never are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::net::TcpListener;
+
+use super::estate::{Answer, Estate, bearer, send};
+use super::raw::{Raw, Says};
+
+const ORDERS: &str = "      - { name: orders, path: /orders/**, to: 'lb://orders', identity: relay, rule: authenticated, max-body-bytes: 1000000 }";
+
+async fn gone() -> std::net::SocketAddr {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    gone.local_addr().unwrap()
+}
+
+async fn with_body(estate: &Estate, method: &str, body: &str) -> Answer {
+    let request = format!(
+        "{method} /orders/7 HTTP/1.1\r\nHost: a\r\n{}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        bearer("alice"),
+        body.len()
+    );
+    send(estate.address(), request.as_bytes()).await.unwrap()
+}
+
+/// Fails so many times first.
+async fn failing(times: usize, fails: Says) -> Raw {
+    let failed = Arc::new(AtomicUsize::new(0));
+    Raw::answering(move |_| match failed.fetch_add(1, Ordering::SeqCst) < times {
+        true => fails.clone(),
+        false => Says::ok("service"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_unsent_post_is_tried_elsewhere() {
+    let orders = Raw::start().await;
+    let estate = Estate::start_with(&[gone().await, orders.address], ORDERS, "").await;
+    for number in 0..10 {
+        let body = format!("body {number}");
+        let answer = with_body(&estate, "POST", &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(orders.only().body, body.as_bytes());
+        orders.forget();
+    }
+}
+
+#[tokio::test]
+async fn a_sent_post_is_not_sent_again_and_a_get_is() {
+    for (method, status, seen) in [("POST", 502, 1), ("GET", 200, 2), ("PUT", 200, 2)] {
+        let orders = failing(1, Says::closes("")).await;
+        let estate = Estate::start(orders.address, ORDERS).await;
+        let answer = with_body(&estate, method, "abc").await;
+        assert_eq!(answer.status, status, "{method} {answer:?}");
+        let all = orders.seen();
+        assert_eq!(all.len(), seen, "{method}");
+        assert!(all.iter().all(|it| it.body == b"abc"), "{method} {all:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_may_be_better_next_time_is_asked_for_again() {
+    let busy = || Says::text("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    for (method, body, status, seen) in [
+        ("GET", String::new(), 200, 3),
+        ("PUT", "abc".to_owned(), 200, 3),
+        ("POST", "abc".to_owned(), 503, 1),
+        // Too long to be kept.
+        ("PUT", "x".repeat(100_000), 503, 1),
+    ] {
+        let orders = failing(2, busy()).await;
+        let estate = Estate::start(orders.address, ORDERS).await;
+        let answer = with_body(&estate, method, &body).await;
+        assert_eq!(answer.status, status, "{method}");
+        let all = orders.seen();
+        assert_eq!(all.len(), seen, "{method}");
+        let is_whole = |it: &super::raw::Seen| it.body == body.as_bytes();
+        assert!(all.iter().all(is_whole), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn breakers_live_through_a_reload() {
+    let fails = Says::text("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    let orders = failing(usize::MAX, fails).await;
+    let more = "    services: { orders: { breaker: { window: 10, minimum-calls: 10, open-ms: 60000 } } }";
+    let mut estate = Estate::start_with(&[orders.address], ORDERS, more).await;
+    for _ in 0..10 {
+        assert_eq!(estate.get("/orders/7").await.status, 500);
+    }
+    let is_open = |answer: &Answer| {
+        (answer.status, answer.code().unwrap_or_default().to_owned())
+            == (503, "upstream_busy".to_owned())
+    };
+    let answer = estate.get("/orders/7").await;
+    assert!(is_open(&answer), "{answer:?}");
+    assert!(answer.header("retry-after").is_some());
+    let calls = orders.seen().len();
+    let other = "      - { name: other, path: /other/**, to: 'lb://orders', identity: relay, rule: authenticated }";
+    estate.reload(&format!("{ORDERS}\n{other}"), more).await;
+    let answer = estate.get("/other/7").await;
+    assert!(is_open(&answer), "{answer:?}");
+    assert_eq!(orders.seen().len(), calls);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_only_instance_loses_no_request() {
+    let address = gone().await;
+    let estate = Estate::start(address, ORDERS).await;
+    let asked = tokio::join!(
+        with_body(&estate, "GET", "a"),
+        with_body(&estate, "POST", "b"),
+        async {
+            // Until both were refused a connection, and begin again.
+            while estate.sample("hallpass_gateway_retries_total{service=\"orders\"}") < 2.0 {
+                tokio::task::yield_now().await;
+            }
+            Raw::on(TcpListener::bind(address).await.unwrap(), |_| Says::ok("service"))
+        }
+    );
+    assert_eq!((asked.0.status, asked.1.status), (200, 200));
+    assert_eq!(asked.2.seen().len(), 2);
+}
