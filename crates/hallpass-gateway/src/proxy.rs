@@ -7,6 +7,7 @@
 mod attempt;
 mod cookies;
 mod download;
+mod forwarded;
 mod head;
 mod hop_by_hop;
 mod identity;

@@ -25,7 +25,9 @@ pub(crate) async fn load(
     let (clock, metrics) = (Arc::clone(clock), metrics.clone());
     let load = tokio::task::spawn_blocking(move || ServerTls::load(&settings, clock, &metrics));
     let loaded = load.await.map_err(|_| READING_FILES)?;
-    loaded.map(Some).map_err(|source| Error::Tls { section, source })
+    loaded
+        .map(Some)
+        .map_err(|source| Error::Tls { section, source })
 }
 
 /// Checks or applies them for a listener that runs, where both it and the settings have them.

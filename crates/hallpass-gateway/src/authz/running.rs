@@ -76,7 +76,13 @@ impl RunningAuthz {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub async fn check(&self, settings: &AuthzSettings) -> Result<(), Error> {
-        tls_files::change(TLS, self.tls.as_ref(), settings.tls.as_ref(), ServerTls::check).await
+        tls_files::change(
+            TLS,
+            self.tls.as_ref(),
+            settings.tls.as_ref(),
+            ServerTls::check,
+        )
+        .await
     }
 
     /// Answers by `settings` from now on. Questions under way go on by what they began with.
@@ -92,7 +98,13 @@ impl RunningAuthz {
         settings: &AuthzSettings,
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
-        tls_files::change(TLS, self.tls.as_ref(), settings.tls.as_ref(), ServerTls::apply).await?;
+        tls_files::change(
+            TLS,
+            self.tls.as_ref(),
+            settings.tls.as_ref(),
+            ServerTls::apply,
+        )
+        .await?;
         self.say_what_needs_a_restart(settings);
         self.core.apply(settings, encoded);
         let tenant = self.core.resource.tenant_header();

@@ -125,7 +125,12 @@ impl Attempts<'_> {
             && is_grace
             && self.route.settings.retry.max_attempts > 1
             && self.upload.is_none_or(Upload::is_unread)
-            && self.route.service.upstream.others_than(std::slice::from_ref(instance)) == 0
+            && self
+                .route
+                .service
+                .upstream
+                .others_than(std::slice::from_ref(instance))
+                == 0
     }
 
     /// Whether the time for the whole request is over.
@@ -156,7 +161,9 @@ impl Attempts<'_> {
 
     fn end(&self) -> Instant {
         let Times { begun, end } = self.times;
-        let from = self.upload.map_or(begun, |upload| upload.moved_at().max(begun));
+        let from = self
+            .upload
+            .map_or(begun, |upload| upload.moved_at().max(begun));
         let response = from + self.route.settings.timeouts.response;
         end.map_or(response, |end| end.min(response))
     }

@@ -56,7 +56,11 @@ pub(crate) fn has_one_length(headers: &HeaderMap) -> Result<(), HeadFault> {
     let Some(coding) = codings.next() else {
         return Ok(());
     };
-    if codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
+    if codings.next().is_some()
+        || !coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked")
     {
         return Err(HeadFault::Coding);
     }
@@ -129,7 +133,11 @@ mod tests {
             ("TRACE", "/a", Err(HeadFault::Method)),
             ("CONNECT", "shop.example:443", Err(HeadFault::Method)),
         ] {
-            assert_eq!(check(&parts(method, target, &[])), expected, "{method} {target}");
+            assert_eq!(
+                check(&parts(method, target, &[])),
+                expected,
+                "{method} {target}"
+            );
         }
     }
 
@@ -142,11 +150,17 @@ mod tests {
             (&[(coding, "chunked")], Ok(())),
             (&[(coding, " Chunked")], Ok(())),
             (&[(length, "5"), (length, "5")], Err(HeadFault::TwoLengths)),
-            (&[(length, "5"), (coding, "chunked")], Err(HeadFault::TwoLengths)),
+            (
+                &[(length, "5"), (coding, "chunked")],
+                Err(HeadFault::TwoLengths),
+            ),
             (&[(coding, "gzip, chunked")], Err(HeadFault::Coding)),
             (&[(coding, "chunked, chunked")], Err(HeadFault::Coding)),
             (&[(coding, "identity")], Err(HeadFault::Coding)),
-            (&[(coding, "chunked"), (coding, "chunked")], Err(HeadFault::Coding)),
+            (
+                &[(coding, "chunked"), (coding, "chunked")],
+                Err(HeadFault::Coding),
+            ),
             (&[(coding, "\u{b}chunked")], Err(HeadFault::Coding)),
         ] {
             let mut headers = HeaderMap::new();
@@ -175,7 +189,11 @@ mod tests {
         assert!(!asks(&get, "websocket", Framing::Length(1)));
         assert!(!asks(&get, "websocket, h2c", Framing::NoBody));
         assert!(!asks(&get, "h2c", Framing::NoBody));
-        assert!(!asks(&parts("POST", "/chat", &[]), "websocket", Framing::NoBody));
+        assert!(!asks(
+            &parts("POST", "/chat", &[]),
+            "websocket",
+            Framing::NoBody
+        ));
         let mut old = parts("GET", "/chat", &[]);
         old.version = Version::HTTP_10;
         assert!(!asks(&old, "websocket", Framing::NoBody));

@@ -48,7 +48,9 @@ impl IdentityNames {
         } = settings;
         let named = [user_id, username, authorities, client_id];
         let named = named.into_iter().flatten();
-        let named = named.chain(claims.iter().map(|(name, _)| name)).chain(strip);
+        let named = named
+            .chain(claims.iter().map(|(name, _)| name))
+            .chain(strip);
         let mut names: Vec<HeaderName> = ALWAYS.into_iter().chain(named.cloned()).collect();
         names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         names.dedup();
@@ -237,7 +239,12 @@ mod tests {
             headers.append(header(name), HeaderValue::from_static("forged"));
         }
         headers.append("x-user-id", HeaderValue::from_static("forged too"));
-        for name in ["x-user-idx", "x-principals", "authorization", "x-request-id"] {
+        for name in [
+            "x-user-idx",
+            "x-principals",
+            "authorization",
+            "x-request-id",
+        ] {
             headers.append(header(name), HeaderValue::from_static("kept"));
         }
         names.strip(&mut headers);
@@ -251,7 +258,8 @@ mod tests {
     fn what_is_written_comes_of_the_token_and_cannot_break_a_header() {
         let end = UnixTime::from_secs(9);
         let (issuer, audience) = ("internal".parse().unwrap(), "shop".parse().unwrap());
-        let mut claims = TokenClaims::new(issuer, "al\u{fc}ce, 100%".parse().unwrap(), audience, end);
+        let mut claims =
+            TokenClaims::new(issuer, "al\u{fc}ce, 100%".parse().unwrap(), audience, end);
         claims.scope = "orders read".parse().unwrap();
         let extra = json!({ "preferred_username": "a\r\nX-User-Id: root", "tenant": "t1", "level": 3, "roles": ["a,b", "c", 7], "deep": {} });
         for (name, value) in extra.as_object().unwrap() {
@@ -259,7 +267,9 @@ mod tests {
         }
         let claimed = ["tenant", "level", "roles", "deep", "absent"];
         let settings = IdentityHeaderSettings {
-            claims: claimed.map(|it| (header(&format!("x-{it}")), it.to_owned())).into(),
+            claims: claimed
+                .map(|it| (header(&format!("x-{it}")), it.to_owned()))
+                .into(),
             ..IdentityHeaderSettings::default()
         };
         let context = SecurityContext::new(

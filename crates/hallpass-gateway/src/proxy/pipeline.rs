@@ -2,12 +2,13 @@
 //!
 //! 1. `head`: what is no request to a service never gets further.
 //! 2. `hop_by_hop`: what `Connection` names goes first, so that what is judged is what is sent on.
-//! 3. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait.
-//! 4. `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is.
-//! 5. the token for the upstream: without it nothing is sent.
-//! 6. `outgoing`: the headers that the upstream sees; those that name the caller come last, so that nothing later adds one.
-//! 7. the attempts; before the first one no connection is opened and nothing of the body is read.
-//! 8. the response is handed on as it comes, until the token ends.
+//! 3. `forwarded`: what strangers say of proxies goes, and what is known here comes, so that nobody behind believes them.
+//! 4. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait.
+//! 5. `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is.
+//! 6. the token for the upstream: without it nothing is sent.
+//! 7. `outgoing`: the headers that the upstream sees; those that name the caller come last, so that nothing later adds one.
+//! 8. the attempts; before the first one no connection is opened and nothing of the body is read.
+//! 9. the response is handed on as it comes, until the token ends.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -19,6 +20,7 @@ use hallpass_client::AuthTokenService;
 use hallpass_listen::ConnectionHandle;
 use hallpass_resource::{Authorized, ResourceServer, grpc_media_type};
 use hallpass_upstream::{Body, Network, Outcome as _};
+use http::header::HOST;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
@@ -27,6 +29,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, timeout};
 
 use super::attempt::{Answered, Attempts, Times};
+use super::forwarded::Told;
 use super::head::{self, Framing};
 use super::hop_by_hop;
 use super::metrics::{ProxyMetrics, RouteCounters};
@@ -60,7 +63,11 @@ struct Seen<'p> {
 
 impl Proxy {
     /// Answers one request.
-    pub(crate) async fn respond(&self, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
+    pub(crate) async fn respond(
+        &self,
+        peer: Peer,
+        request: Request<Incoming>,
+    ) -> Response<ReplyBody> {
         let begun = Instant::now();
         let plan = self.plan.load_full();
         let (parts, body) = request.into_parts();
@@ -167,7 +174,10 @@ impl Proxy {
             }
             None => {
                 let limit = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(limit_ms = limit, "a decision took longer than allowed; the request was refused");
+                tracing::warn!(
+                    limit_ms = limit,
+                    "a decision took longer than allowed; the request was refused"
+                );
                 Err(Trouble::Undecided)
             }
         }
@@ -196,7 +206,10 @@ impl Proxy {
             }
             None => {
                 self.metrics.token(identity, "timeout");
-                tracing::warn!(identity, "a token for an upstream took longer than allowed; the request was refused");
+                tracing::warn!(
+                    identity,
+                    "a token for an upstream took longer than allowed; the request was refused"
+                );
                 Err(Trouble::NoToken)
             }
         }
@@ -210,6 +223,19 @@ fn look<'p>(plan: &'p ProxyPlan, came: &mut Came) -> Result<Seen<'p>, Trouble> {
     let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
     came.waits = kept.waits;
     let route = plan.route(&came.parts)?;
+    // As it was named: one that is none has got no further.
+    let host = came.parts.headers.get(HOST).cloned();
+    let host = match came.parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => host.as_ref().and_then(|host| host.to_str().ok()),
+    };
+    let path = came.parts.uri.path();
+    let told = Told {
+        peer: came.peer,
+        host,
+        prefix: route.and_then(|route| route.rewrite.stripped_prefix(path)),
+    };
+    plan.forwarded.apply(told, &mut came.parts.headers);
     Ok(Seen {
         framing,
         kept,
@@ -225,7 +251,11 @@ fn upgrade_of(parts: &mut Parts) -> Option<(OnUpgrade, ConnectionHandle)> {
 
 /// By when there has to be a response.
 fn times(authorized: &Authorized, route: &Route, came: &Came) -> Times {
-    let total = route.settings.timeouts.total.map(|total| came.begun + total);
+    let total = route
+        .settings
+        .timeouts
+        .total
+        .map(|total| came.begun + total);
     let callers = authorized.time_left(&came.parts.headers);
     let callers = callers.map(|left| came.begun + left);
     Times {
@@ -331,7 +361,12 @@ impl Sending<'_> {
             trailers: has_trailers.then(|| Arc::clone(&self.plan.names)),
         };
         let body = came.body.take()?;
-        Some(Upload::new(body, self.framing, rules, self.authorized.token_end()))
+        Some(Upload::new(
+            body,
+            self.framing,
+            rules,
+            self.authorized.token_end(),
+        ))
     }
 
     /// All of a small body, to be sent as often as it takes.

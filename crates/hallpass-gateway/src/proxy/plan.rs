@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
 use hallpass_resource::{EncodedCharacters, NormalPath, named_host};
+use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::Uri;
 
+use super::forwarded::ForwardedRules;
 use super::identity::IdentityNames;
 use super::metrics::{NO_ROUTE, RouteCounters};
 use super::parts::Head;
@@ -26,6 +27,7 @@ use crate::upstream_token::{UpstreamToken, WantedToken};
 pub(crate) struct ProxyPlan {
     pub(crate) decision_timeout: Duration,
     pub(crate) names: Arc<IdentityNames>,
+    pub(crate) forwarded: ForwardedRules,
     /// Of requests that no route is for.
     pub(crate) no_route: RouteCounters,
     pub(crate) services: Services,
@@ -42,7 +44,7 @@ pub(crate) struct Route {
     pub(crate) service: Arc<ServiceState>,
     pub(crate) token: UpstreamToken,
     pub(crate) counters: RouteCounters,
-    rewrite: Rewrite,
+    pub(crate) rewrite: Rewrite,
 }
 
 impl ProxyPlan {
@@ -80,6 +82,7 @@ impl ProxyPlan {
             routes,
             decision_timeout: settings.decision_timeout,
             names: Arc::new(IdentityNames::new(&settings.identity, &metrics.stripped)),
+            forwarded: ForwardedRules::new(&settings.forwarded),
             no_route: metrics.of_route(NO_ROUTE),
             encoded,
             services,
@@ -113,7 +116,11 @@ impl Route {
     ///
     /// # Errors
     /// [`Trouble::Path`].
-    pub(crate) fn path_for(&self, uri: &Uri, encoded: EncodedCharacters) -> Result<PathAndQuery, Trouble> {
+    pub(crate) fn path_for(
+        &self,
+        uri: &Uri,
+        encoded: EncodedCharacters,
+    ) -> Result<PathAndQuery, Trouble> {
         let path = uri.path_and_query().ok_or(Trouble::Path)?;
         let rewritten = self.rewrite.apply(path, encoded);
         rewritten.map_err(|fault| {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_resource::{DenialResponse, refusal_in_grpc};
-use hallpass_upstream::{DiscoverError, Outcome, Refusal, RetryAdvice, TransportError, TransportErrorKind};
+use hallpass_upstream::{
+    DiscoverError, Outcome, Refusal, RetryAdvice, TransportError, TransportErrorKind,
+};
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
@@ -87,7 +89,12 @@ struct Told {
     by: &'static str,
 }
 
-const fn told(status: StatusCode, code: &'static str, title: &'static str, by: &'static str) -> Told {
+const fn told(
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    by: &'static str,
+) -> Told {
     Told {
         status,
         code,

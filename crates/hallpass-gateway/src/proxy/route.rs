@@ -12,7 +12,7 @@ use super::parts::Head;
 use crate::settings::route::RouteSettings;
 use matcher::Matcher;
 
-pub(crate) use rewrite::{Rewrite, RewriteFault};
+pub(crate) use rewrite::Rewrite;
 
 /// Below so many routes all of them are looked at one after the other: a comparison of the first segment costs less than a hash of it.
 const FEW: usize = 16;
@@ -104,11 +104,6 @@ impl<R> Routes<R> {
     /// Whether any route asks for a host: one must be known then.
     pub(crate) fn asks_for_host(&self) -> bool {
         self.routes.iter().any(|(matcher, _)| matcher.has_hosts())
-    }
-
-    /// All of them, in their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
-        self.routes.iter().map(|(_, route)| route)
     }
 }
 

@@ -73,7 +73,13 @@ impl RunningGateway {
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
         let _plan = self.plan(settings, encoded)?;
-        tls_files::change(TLS, self.tls.as_ref(), settings.tls.as_ref(), ServerTls::check).await
+        tls_files::change(
+            TLS,
+            self.tls.as_ref(),
+            settings.tls.as_ref(),
+            ServerTls::check,
+        )
+        .await
     }
 
     /// Handles requests by `settings` from now on. Those under way go on by what they began with, no connection is closed, and what is known of the
@@ -90,7 +96,13 @@ impl RunningGateway {
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
         let plan = self.plan(settings, encoded)?;
-        tls_files::change(TLS, self.tls.as_ref(), settings.tls.as_ref(), ServerTls::apply).await?;
+        tls_files::change(
+            TLS,
+            self.tls.as_ref(),
+            settings.tls.as_ref(),
+            ServerTls::apply,
+        )
+        .await?;
         self.say_what_needs_a_restart(settings);
         self.proxy.plan.store(Arc::new(plan));
         if self.keys.is_finished() {

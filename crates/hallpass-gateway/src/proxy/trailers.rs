@@ -61,8 +61,10 @@ mod tests {
 
     #[test]
     fn identity_headers_in_trailers_are_dropped() {
-        let names =
-            IdentityNames::new(&IdentityHeaderSettings::default(), &StrippedCounts::default());
+        let names = IdentityNames::new(
+            &IdentityHeaderSettings::default(),
+            &StrippedCounts::default(),
+        );
         let mut trailers = HeaderMap::new();
         for name in [
             "x-user-id",

@@ -165,7 +165,10 @@ impl Sent {
         match frame.into_data() {
             Ok(data) => {
                 self.bytes = self.bytes.saturating_add(data.len() as u64);
-                self.upload.shared.bytes.store(self.bytes, Ordering::Relaxed);
+                self.upload
+                    .shared
+                    .bytes
+                    .store(self.bytes, Ordering::Relaxed);
                 match self.bytes > self.upload.rules.limit {
                     true => Err(UploadFault::TooLarge),
                     false => Ok(Some(Frame::data(data))),
@@ -250,7 +253,9 @@ pub(crate) fn drain(mut body: Incoming) {
     }
     tokio::spawn(tokio::time::timeout(MAX_DRAIN, async move {
         let mut bytes = 0;
-        while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        while let Some(Ok(frame)) =
+            std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
             bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             if bytes > MAX_DRAINED_BYTES {
                 break;

@@ -15,8 +15,8 @@ use crate::settings::gateway::GatewaySettings;
 use crate::settings::route::RouteSettings;
 use crate::settings::service::ServiceSettings;
 
-pub(crate) use breaker_gauges::BreakerMetrics;
 use breaker_gauges::BreakerGauges;
+pub(crate) use breaker_gauges::BreakerMetrics;
 
 /// A service as this process sees it, whichever routes lead there.
 #[derive(Debug)]

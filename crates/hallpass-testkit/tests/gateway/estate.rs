@@ -8,8 +8,8 @@ use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::{Configuration, Loader};
 use hallpass::token::{Issuer, SigningKey, TokenClaims, UnixTime, sign};
 use hallpass::{Hallpass, Settings};
-use hallpass_gateway::{Gateway, GatewayServer, GatewaySettings, RunningGateway};
 use hallpass_clock::ManualClock;
+use hallpass_gateway::{Gateway, GatewayServer, GatewaySettings, RunningGateway};
 use hallpass_issuer::IssuerSettings;
 use hallpass_testkit::TestIssuer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -75,7 +75,10 @@ impl Estate {
     }
 
     /// By a clock that the test moves.
-    pub(crate) async fn start_by_hand(orders: SocketAddr, routes: &str) -> (Self, Arc<ManualClock>) {
+    pub(crate) async fn start_by_hand(
+        orders: SocketAddr,
+        routes: &str,
+    ) -> (Self, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
         let setup = Setup {
             orders: &[orders],
@@ -219,7 +222,11 @@ pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Option<Answer> 
     let _written = stream.write_all(request).await;
     let mut bytes = Vec::new();
     let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut bytes)).await;
-    assert!(read.is_ok(), "no end of {}", String::from_utf8_lossy(&bytes));
+    assert!(
+        read.is_ok(),
+        "no end of {}",
+        String::from_utf8_lossy(&bytes)
+    );
     parse(&String::from_utf8_lossy(&bytes))
 }
 
@@ -238,7 +245,10 @@ pub(crate) fn parse(text: &str) -> Option<Answer> {
 
 /// The line that shows a user's token.
 pub(crate) fn bearer(user: &str) -> String {
-    format!("Authorization: Bearer {}", token(user, Duration::from_secs(600)))
+    format!(
+        "Authorization: Bearer {}",
+        token(user, Duration::from_secs(600))
+    )
 }
 
 /// A user's token for the edge, good for so long.

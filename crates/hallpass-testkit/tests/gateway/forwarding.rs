@@ -66,29 +66,79 @@ async fn no_connection_is_opened_before_the_decision() {
     let orders = Raw::start().await;
     let estate = Estate::start(orders.address, &routes()).await;
     let good = bearer("alice");
-    let ended = format!("Authorization: Bearer {}x", token("alice", Duration::from_secs(9)));
+    let ended = format!(
+        "Authorization: Bearer {}x",
+        token("alice", Duration::from_secs(9))
+    );
     for (lines, status, code) in [
-        (vec!["GET /orders/7 HTTP/1.1", "Host: a"], 401, "missing_token"),
-        (vec!["GET /orders/7 HTTP/1.1", "Host: a", &ended], 401, "invalid_token"),
-        (vec!["GET /unknown HTTP/1.1", "Host: a"], 401, "missing_token"),
-        (vec!["GET /unknown HTTP/1.1", "Host: a", &good], 403, ""),
-        (vec!["GET /orders/../admin HTTP/1.1", "Host: a", &good], 400, "bad_path"),
-        (vec!["GET /orders/%2e%2e/admin HTTP/1.1", "Host: a", &good], 400, "bad_path"),
-        (vec!["GET //orders HTTP/1.1", "Host: a", &good], 400, "bad_path"),
-        (vec!["TRACE /orders/7 HTTP/1.1", "Host: a", &good], 405, "method_not_allowed"),
-        (vec!["OPTIONS * HTTP/1.1", "Host: a", &good], 400, "bad_path"),
         (
-            vec!["POST /orders/7 HTTP/1.1", "Host: a", "Content-Length: 99999999", &good],
+            vec!["GET /orders/7 HTTP/1.1", "Host: a"],
+            401,
+            "missing_token",
+        ),
+        (
+            vec!["GET /orders/7 HTTP/1.1", "Host: a", &ended],
+            401,
+            "invalid_token",
+        ),
+        (
+            vec!["GET /unknown HTTP/1.1", "Host: a"],
+            401,
+            "missing_token",
+        ),
+        (vec!["GET /unknown HTTP/1.1", "Host: a", &good], 403, ""),
+        (
+            vec!["GET /orders/../admin HTTP/1.1", "Host: a", &good],
+            400,
+            "bad_path",
+        ),
+        (
+            vec!["GET /orders/%2e%2e/admin HTTP/1.1", "Host: a", &good],
+            400,
+            "bad_path",
+        ),
+        (
+            vec!["GET //orders HTTP/1.1", "Host: a", &good],
+            400,
+            "bad_path",
+        ),
+        (
+            vec!["TRACE /orders/7 HTTP/1.1", "Host: a", &good],
+            405,
+            "method_not_allowed",
+        ),
+        (
+            vec!["OPTIONS * HTTP/1.1", "Host: a", &good],
+            400,
+            "bad_path",
+        ),
+        (
+            vec![
+                "POST /orders/7 HTTP/1.1",
+                "Host: a",
+                "Content-Length: 99999999",
+                &good,
+            ],
             413,
             "body_too_large",
         ),
         (
-            vec!["POST /orders/7 HTTP/1.1", "Host: a", "Transfer-Encoding: gzip, chunked", &good],
+            vec![
+                "POST /orders/7 HTTP/1.1",
+                "Host: a",
+                "Transfer-Encoding: gzip, chunked",
+                &good,
+            ],
             501,
             "unknown_coding",
         ),
         (
-            vec!["GET /orders/7 HTTP/1.1", "Host: a", "Connection: host", &good],
+            vec![
+                "GET /orders/7 HTTP/1.1",
+                "Host: a",
+                "Connection: host",
+                &good,
+            ],
             400,
             "bad_framing",
         ),
@@ -178,7 +228,13 @@ async fn no_spelling_of_an_identity_header_reaches_an_upstream() {
         "POST /orders/7 HTTP/1.1\r\nHost: a\r\n{bearer}\r\nTE: trailers\r\nTrailer: X-User-Id, X-Sum\r\nConnection: close\r\n\
          Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-User-Id: forged\r\nX_Username: forged\r\nX-Sum: 7\r\n\r\n"
     );
-    assert_eq!(send(estate.address(), request.as_bytes()).await.unwrap().status, 200);
+    assert_eq!(
+        send(estate.address(), request.as_bytes())
+            .await
+            .unwrap()
+            .status,
+        200
+    );
     let seen = orders.only();
     assert!(!is_forged(&seen), "{seen:?}");
     assert_eq!(seen.body, b"abc");
@@ -204,7 +260,12 @@ async fn what_connection_names_is_gone_for_decision_and_upstream() {
     let bearer = bearer("alice");
     // The token is a field of this hop then, and nobody's.
     let answer = estate
-        .ask(&["GET /orders/7 HTTP/1.1", "Host: a", &bearer, "Connection: Authorization"])
+        .ask(&[
+            "GET /orders/7 HTTP/1.1",
+            "Host: a",
+            &bearer,
+            "Connection: Authorization",
+        ])
         .await;
     assert_eq!(answer.status, 401);
     assert_eq!(orders.connections(), 0);
@@ -261,7 +322,9 @@ async fn bytes_go_to_an_upstream_in_one_framing() {
     let estate = Estate::start(orders.address, &routes()).await;
     let bearer = bearer("alice");
     let head = |method: &str, framing: &str| {
-        format!("{method} /orders/7 HTTP/1.1\r\nHost: a\r\n{bearer}\r\nConnection: close\r\n{framing}\r\n\r\n")
+        format!(
+            "{method} /orders/7 HTTP/1.1\r\nHost: a\r\n{bearer}\r\nConnection: close\r\n{framing}\r\n\r\n"
+        )
     };
     let chunks = "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
     for (method, framing, body, is_chunked) in [
@@ -363,6 +426,9 @@ async fn an_upstream_that_is_not_there_is_said_to_be_away() {
     drop(gone);
     let estate = Estate::start(address, &routes()).await;
     let answer = estate.get("/orders/7").await;
-    assert_eq!((answer.status, answer.code()), (502, Some("upstream_unreachable")));
+    assert_eq!(
+        (answer.status, answer.code()),
+        (502, Some("upstream_unreachable"))
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }

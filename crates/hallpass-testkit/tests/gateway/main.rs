@@ -5,9 +5,9 @@ mod estate;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
-mod raw;
-#[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod raw;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]

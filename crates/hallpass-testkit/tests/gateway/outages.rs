@@ -14,7 +14,11 @@ const ROUTES: &str = "
 async fn every_trouble_of_our_own_refuses() {
     let orders = Raw::start().await;
     let expected = |answer: Answer, status: u16, code: &str| {
-        assert_eq!((answer.status, answer.code()), (status, Some(code)), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.code()),
+            (status, Some(code)),
+            "{answer:?}"
+        );
     };
     // Nobody has ever seen the keys.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -79,9 +79,7 @@ impl Raw {
         Self::answering(|_| Says::ok("service")).await
     }
 
-    pub(crate) async fn answering(
-        answer: impl Fn(&Seen) -> Says + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn answering(answer: impl Fn(&Seen) -> Says + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
     }
 

@@ -27,10 +27,12 @@ async fn with_body(estate: &Estate, method: &str, body: &str) -> Answer {
 /// Fails so many times first.
 async fn failing(times: usize, fails: Says) -> Raw {
     let failed = Arc::new(AtomicUsize::new(0));
-    Raw::answering(move |_| match failed.fetch_add(1, Ordering::SeqCst) < times {
-        true => fails.clone(),
-        false => Says::ok("service"),
-    })
+    Raw::answering(
+        move |_| match failed.fetch_add(1, Ordering::SeqCst) < times {
+            true => fails.clone(),
+            false => Says::ok("service"),
+        },
+    )
     .await
 }
 
@@ -85,7 +87,8 @@ async fn a_response_that_may_be_better_next_time_is_asked_for_again() {
 async fn breakers_live_through_a_reload() {
     let fails = Says::text("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
     let orders = failing(usize::MAX, fails).await;
-    let more = "    services: { orders: { breaker: { window: 10, minimum-calls: 10, open-ms: 60000 } } }";
+    let more =
+        "    services: { orders: { breaker: { window: 10, minimum-calls: 10, open-ms: 60000 } } }";
     let mut estate = Estate::start_with(&[orders.address], ORDERS, more).await;
     for _ in 0..10 {
         assert_eq!(estate.get("/orders/7").await.status, 500);
@@ -117,7 +120,9 @@ async fn a_restart_of_the_only_instance_loses_no_request() {
             while estate.sample("hallpass_gateway_retries_total{service=\"orders\"}") < 2.0 {
                 tokio::task::yield_now().await;
             }
-            Raw::on(TcpListener::bind(address).await.unwrap(), |_| Says::ok("service"))
+            Raw::on(TcpListener::bind(address).await.unwrap(), |_| {
+                Says::ok("service")
+            })
         }
     );
     assert_eq!((asked.0.status, asked.1.status), (200, 200));

@@ -11,7 +11,9 @@ use super::estate::{Estate, LIMIT, bearer, send};
 use super::raw::{Raw, Says};
 
 fn route(more: &str) -> String {
-    format!("      - {{ name: orders, path: /orders/**, to: 'lb://orders', identity: relay, rule: authenticated, {more} }}")
+    format!(
+        "      - {{ name: orders, path: /orders/**, to: 'lb://orders', identity: relay, rule: authenticated, {more} }}"
+    )
 }
 
 #[tokio::test]
@@ -24,12 +26,18 @@ async fn an_upload_over_its_limit_gets_413_and_the_upstream_no_end() {
     // What is announced is refused before anything is sent.
     let announced = format!("{head}Content-Length: 1025\r\n\r\n{}", "x".repeat(1025));
     let answer = send(estate.address(), announced.as_bytes()).await.unwrap();
-    assert_eq!((answer.status, answer.code()), (413, Some("body_too_large")));
+    assert_eq!(
+        (answer.status, answer.code()),
+        (413, Some("body_too_large"))
+    );
     assert_eq!(orders.connections(), 0);
     // What is not is cut off; its upstream never sees the end of it.
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}0\r\n\r\n");
     let answer = send(estate.address(), chunked.as_bytes()).await.unwrap();
-    assert_eq!((answer.status, answer.code()), (413, Some("body_too_large")));
+    assert_eq!(
+        (answer.status, answer.code()),
+        (413, Some("body_too_large"))
+    );
     assert!(orders.seen().is_empty());
     let within = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n");
     let answer = send(estate.address(), within.as_bytes()).await.unwrap();
@@ -64,7 +72,9 @@ async fn a_slow_body_gives_its_place_back() {
 
 #[tokio::test]
 async fn one_megabyte_both_ways_arrives_whole() {
-    let body: String = (0..1_u32 << 18).map(|number| format!("{:04x}", number & 0xffff)).collect();
+    let body: String = (0..1_u32 << 18)
+        .map(|number| format!("{:04x}", number & 0xffff))
+        .collect();
     let expected = body.clone();
     let orders = Raw::answering(move |seen| {
         assert!(seen.body == expected.as_bytes(), "another body");
@@ -95,7 +105,9 @@ async fn in_parts(head: &'static str) -> (std::net::SocketAddr, Arc<Notify>) {
         let (mut stream, _gateway) = listener.accept().await.unwrap();
         let mut request = [0; 4096];
         let _read = stream.read(&mut request).await.unwrap();
-        let begin = format!("HTTP/1.1 200 OK\r\n{head}\r\ntransfer-encoding: chunked\r\n\r\n5\r\none\n\n\r\n");
+        let begin = format!(
+            "HTTP/1.1 200 OK\r\n{head}\r\ntransfer-encoding: chunked\r\n\r\n5\r\none\n\n\r\n"
+        );
         stream.write_all(begin.as_bytes()).await.unwrap();
         told.notified().await;
         let _written = stream.write_all(b"5\r\ntwo\n\n\r\n0\r\n\r\n").await;
@@ -139,14 +151,20 @@ async fn a_body_that_pauses_for_too_long_is_cut_off() {
     let (address, _tell) = in_parts("content-type: text/plain").await;
     let estate = Estate::start(address, &route("timeouts: { idle-ms: 50 }")).await;
     let mut stream = TcpStream::connect(estate.address()).await.unwrap();
-    let head = format!("GET /orders/7 HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", bearer("alice"));
+    let head = format!(
+        "GET /orders/7 HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n",
+        bearer("alice")
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut all = Vec::new();
     let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut all)).await;
     assert!(read.is_ok(), "still open");
     let all = String::from_utf8_lossy(&all).into_owned();
     // Without the end of a chunked body: nobody takes it for the whole.
-    assert!(all.contains("one\n\n") && !all.contains("0\r\n\r\n"), "{all}");
+    assert!(
+        all.contains("one\n\n") && !all.contains("0\r\n\r\n"),
+        "{all}"
+    );
 }
 
 #[tokio::test]
@@ -154,7 +172,10 @@ async fn a_download_ends_with_its_token() {
     let (address, _tell) = in_parts("content-type: text/event-stream").await;
     let (estate, clock) = Estate::start_by_hand(address, &route("")).await;
     let mut stream = TcpStream::connect(estate.address()).await.unwrap();
-    let head = format!("GET /orders/7 HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", bearer("alice"));
+    let head = format!(
+        "GET /orders/7 HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n",
+        bearer("alice")
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     read_until(&mut stream, "one\n\n").await;
     clock.advance(Duration::from_secs(3_600));

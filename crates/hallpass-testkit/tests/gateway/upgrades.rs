@@ -11,7 +11,8 @@ use super::raw::{Raw, Says};
 
 const CHAT: &str =
     "      - { name: chat, path: /chat, to: 'lb://orders', identity: relay, rule: authenticated }";
-const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+const SWITCHED: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
 
 /// A service that takes the upgrade and gives back what it gets.
 async fn echo() -> SocketAddr {
@@ -123,10 +124,26 @@ async fn a_websocket_that_nothing_moves_through_is_closed() {
 #[tokio::test]
 async fn no_bytes_go_to_an_upstream_before_it_has_taken_the_upgrade() {
     for (says, status) in [
-        (Says::text("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"), "403"),
-        (Says::text("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"), "502"),
-        (Says::text("HTTP/1.1 101 Switching Protocols\r\n\r\n"), "502"),
-        (Says::text("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nupgrade: h2c\r\n\r\n"), "502"),
+        (
+            Says::text("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"),
+            "403",
+        ),
+        (
+            Says::text(
+                "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+            ),
+            "502",
+        ),
+        (
+            Says::text("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+            "502",
+        ),
+        (
+            Says::text(
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nupgrade: h2c\r\n\r\n",
+            ),
+            "502",
+        ),
     ] {
         let orders = Raw::answering(move |_| says.clone()).await;
         let estate = Estate::start(orders.address, CHAT).await;

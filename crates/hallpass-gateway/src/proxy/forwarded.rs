@@ -1,0 +1,349 @@
+//! What upstreams are told of the caller's connection. Whatever callers say of that themselves is removed, unless they are proxies of ours.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::FORWARDED;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::parts::Peer;
+use crate::settings::forwarded::{ForwardedForm, ForwardedSettings};
+use crate::settings::network::TrustedProxies;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// Longest list of proxies that is handed on, in bytes: beyond it only what is known here is said.
+const MAX_LIST_BYTES: usize = 4_096;
+
+/// Headers that only proxies write. `-` stands for any sign that is no letter and no digit: CGI-like programs read them as one. With `*` at the
+/// end all that begin so are meant.
+const OF_PROXIES: [&str; 17] = [
+    "client-cert",
+    "client-cert-chain",
+    "forwarded",
+    "l5d-*",
+    "ssl-client-*",
+    "txn-token",
+    "workload-*",
+    "x-client-cert",
+    "x-envoy-*",
+    "x-forwarded-*",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-*",
+    "x-real-ip",
+    "x-rewrite-url",
+    "x-ssl-*",
+];
+
+/// The rules of `gateway.forwarded`.
+#[derive(Clone, Debug)]
+pub(crate) struct ForwardedRules {
+    trust: TrustedProxies,
+    write: ForwardedForm,
+    keep: Vec<HeaderName>,
+}
+
+/// What is told of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) peer: Peer,
+    /// As the caller named it, with its port.
+    pub(crate) host: Option<&'a str>,
+    /// The part of the path that the upstream does not see.
+    pub(crate) prefix: Option<&'a str>,
+}
+
+impl ForwardedRules {
+    pub(crate) fn new(settings: &ForwardedSettings) -> Self {
+        Self {
+            trust: settings.trust.clone(),
+            write: settings.write,
+            keep: settings.keep.clone(),
+        }
+    }
+
+    /// Removes what only proxies write, and writes anew what is known here, behind what a proxy of ours has said.
+    pub(crate) fn apply(&self, told: Told<'_>, headers: &mut HeaderMap) {
+        let is_ours = self.trust.contains(told.peer.address.ip());
+        let said = is_ours.then(|| Said::take(headers)).unwrap_or_default();
+        self.strip(headers);
+        let address = told.peer.address.ip().to_canonical();
+        let scheme = if told.peer.is_tls { "https" } else { "http" };
+        if matches!(self.write, ForwardedForm::XForwarded | ForwardedForm::Both) {
+            let list = joined(said.list.as_deref(), &address.to_string());
+            set(headers, FOR, list);
+            set_or(headers, PROTO, said.proto, || Some(scheme.to_owned()));
+            let host = || told.host.map(str::to_owned);
+            set_or(headers, FORWARDED_HOST, said.host, host);
+            let port = || Some(port_of(told.host, told.peer.is_tls).to_string());
+            set_or(headers, PORT, said.port, port);
+            let prefix = match (
+                said.prefix.as_ref().and_then(|it| it.to_str().ok()),
+                told.prefix,
+            ) {
+                (Some(before), Some(own)) => Some(format!("{before}{own}")),
+                (before, own) => before.or(own).map(str::to_owned),
+            };
+            if let Some(prefix) = prefix {
+                set(headers, PREFIX, prefix);
+            }
+        }
+        if matches!(self.write, ForwardedForm::Forwarded | ForwardedForm::Both) {
+            let own = element(address, scheme, told.host);
+            let list = joined(said.forwarded.as_deref(), &own);
+            set(headers, FORWARDED, list);
+        }
+    }
+
+    /// Removes what only proxies write, from whomever it comes.
+    fn strip(&self, headers: &mut HeaderMap) {
+        let is_meant =
+            |name: &&HeaderName| is_of_proxies(name.as_str()) && !self.keep.contains(name);
+        let found: Vec<HeaderName> = headers.keys().filter(is_meant).cloned().collect();
+        for name in found {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether only proxies write a header of this name, which is in lower case, as names arrive.
+pub(crate) fn is_of_proxies(name: &str) -> bool {
+    // Nearly all headers are told from them by their first letter.
+    let may_be = matches!(
+        name.as_bytes(),
+        [b'c' | b'f' | b'l' | b's' | b't' | b'w' | b'x', ..]
+    );
+    may_be
+        && OF_PROXIES
+            .iter()
+            .any(|pattern| is_like(name.as_bytes(), pattern))
+}
+
+fn is_like(name: &[u8], pattern: &str) -> bool {
+    let (wanted, is_beginning) = match pattern.strip_suffix('*') {
+        Some(beginning) => (beginning, true),
+        None => (pattern, false),
+    };
+    let fits = |(one, other): (&u8, u8)| match other {
+        b'-' => !one.is_ascii_alphanumeric(),
+        _ => *one == other,
+    };
+    let has_length = name.len() == wanted.len() || (is_beginning && name.len() > wanted.len());
+    has_length && name.iter().zip(wanted.bytes()).all(fits)
+}
+
+/// What a proxy of ours has said.
+#[derive(Default)]
+struct Said {
+    list: Option<String>,
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+    port: Option<HeaderValue>,
+    prefix: Option<HeaderValue>,
+    forwarded: Option<String>,
+}
+
+impl Said {
+    fn take(headers: &mut HeaderMap) -> Self {
+        Self {
+            list: list(headers, &FOR),
+            proto: headers.remove(PROTO),
+            host: headers.remove(FORWARDED_HOST),
+            port: headers.remove(PORT),
+            prefix: headers.remove(PREFIX),
+            forwarded: list(headers, &FORWARDED),
+        }
+    }
+}
+
+/// All fields of a name as one list; `None` where there is none, or it is longer than anything that would be of use.
+fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut all = String::new();
+    for field in headers.get_all(name) {
+        if !all.is_empty() {
+            all.push_str(", ");
+        }
+        all.push_str(field.to_str().ok()?);
+    }
+    (!all.is_empty() && all.len() <= MAX_LIST_BYTES).then_some(all)
+}
+
+fn joined(before: Option<&str>, own: &str) -> String {
+    match before {
+        Some(before) => format!("{before}, {own}"),
+        None => own.to_owned(),
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    // What is no value of a header, such as a host that a lax parser let through, is not said at all.
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}
+
+fn set_or(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    said: Option<HeaderValue>,
+    own: impl FnOnce() -> Option<String>,
+) {
+    match said {
+        Some(said) => {
+            headers.insert(name, said);
+        }
+        None => {
+            if let Some(own) = own() {
+                set(headers, name, own);
+            }
+        }
+    }
+}
+
+fn port_of(host: Option<&str>, is_tls: bool) -> u16 {
+    let named = host.and_then(|host| {
+        let (_, port) = host.rsplit_once(':')?;
+        port.parse().ok()
+    });
+    named.unwrap_or(if is_tls { 443 } else { 80 })
+}
+
+/// One element of `Forwarded` (RFC 7239 section 4). An address of IPv6, and a host with a port, are quoted (section 6).
+fn element(address: IpAddr, scheme: &str, host: Option<&str>) -> String {
+    let mut element = match address {
+        IpAddr::V4(address) => format!("for={address};proto={scheme}"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\";proto={scheme}"),
+    };
+    let is_quotable = |host: &&str| !host.contains(['"', '\\']);
+    if let Some(host) = host.filter(is_quotable) {
+        // Writing to a String does not fail.
+        let _ = write!(element, ";host=\"{host}\"");
+    }
+    element
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(trust: &[&str], write: ForwardedForm) -> ForwardedRules {
+        let trust = trust.iter().map(|it| TrustedProxies::check(it).unwrap());
+        ForwardedRules::new(&ForwardedSettings {
+            trust: TrustedProxies::new(trust.collect()),
+            write,
+            keep: vec![HeaderName::from_static("x-real-ip")],
+        })
+    }
+
+    fn headers(of: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in of {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn applied(rules: &ForwardedRules, of: &[(&str, &str)]) -> Vec<String> {
+        let mut headers = headers(of);
+        let told = Told {
+            peer: Peer {
+                address: "203.0.113.7:5000".parse().unwrap(),
+                is_tls: true,
+            },
+            host: Some("shop.example:8443"),
+            prefix: Some("/api"),
+        };
+        rules.apply(told, &mut headers);
+        let mut lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    const FORGED: [(&str, &str); 12] = [
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("x_forwarded_for", "10.0.0.1"),
+        ("X.Forwarded.Proto", "ftp"),
+        ("X-Forwarded-Client-Cert", "By=x"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("Forwarded", "for=10.0.0.1"),
+        ("X-Original-URL", "/admin"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("L5d-Client-Id", "a"),
+        ("Ssl_Client_S_Dn", "CN=root"),
+        ("X-Envoy-Internal", "true"),
+        ("Client-Cert", ":MII=:"),
+    ];
+
+    #[test]
+    fn what_a_stranger_says_of_proxies_never_counts() {
+        let expected = [
+            "x-forwarded-for: 203.0.113.7",
+            "x-forwarded-host: shop.example:8443",
+            "x-forwarded-port: 8443",
+            "x-forwarded-prefix: /api",
+            "x-forwarded-proto: https",
+            "x-real-ip: kept",
+        ];
+        let mut sent = FORGED.to_vec();
+        sent.push(("X-Real-IP", "kept"));
+        let rules = rules(&["10.0.0.0/8"], ForwardedForm::XForwarded);
+        assert_eq!(applied(&rules, &sent), expected);
+    }
+
+    #[test]
+    fn what_a_proxy_of_ours_says_is_passed_on_with_what_is_known_here() {
+        let rules = rules(&["203.0.113.0/24"], ForwardedForm::Both);
+        let sent = [
+            ("X-Forwarded-For", "198.51.100.1, 203.0.113.9"),
+            ("X-Forwarded-Proto", "http"),
+            ("X-Forwarded-Host", "www.shop.example"),
+            ("X-Forwarded-Prefix", "/de"),
+            ("Forwarded", "for=198.51.100.1"),
+            ("X-Envoy-Internal", "true"),
+        ];
+        let expected = [
+            "forwarded: for=198.51.100.1, for=203.0.113.7;proto=https;host=\"shop.example:8443\"",
+            "x-forwarded-for: 198.51.100.1, 203.0.113.9, 203.0.113.7",
+            "x-forwarded-host: www.shop.example",
+            "x-forwarded-port: 8443",
+            "x-forwarded-prefix: /de/api",
+            "x-forwarded-proto: http",
+        ];
+        assert_eq!(applied(&rules, &sent), expected);
+    }
+
+    #[test]
+    fn nothing_is_written_where_nothing_is_wanted() {
+        let none = rules(&[], ForwardedForm::None);
+        assert_eq!(applied(&none, &FORGED), Vec::<String>::new());
+    }
+
+    #[test]
+    fn headers_that_only_look_like_those_of_proxies_stay() {
+        for (name, is_theirs) in [
+            ("x-forwarded-anything", true),
+            ("x_forwarded-", true),
+            ("x-forwardedfor", false),
+            ("x-real-ip", true),
+            ("x-real-ips", false),
+            ("x-request-id", false),
+            ("workload-identity-token", true),
+            ("workloads", false),
+            ("forwarded", true),
+            ("forwarded-by", false),
+            ("client-certs", false),
+        ] {
+            assert_eq!(is_of_proxies(name), is_theirs, "{name}");
+        }
+    }
+}
