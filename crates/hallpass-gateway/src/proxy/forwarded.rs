@@ -71,7 +71,10 @@ impl ForwardedRules {
     /// Removes what only proxies write, and writes anew what is known here, behind what a proxy of ours has said.
     pub(crate) fn apply(&self, told: Told<'_>, headers: &mut HeaderMap) {
         let is_ours = self.trust.contains(told.peer.address.ip());
-        let said = is_ours.then(|| Said::take(headers)).unwrap_or_default();
+        let said = match is_ours {
+            true => Said::take(headers),
+            false => Said::default(),
+        };
         self.strip(headers);
         let address = told.peer.address.ip().to_canonical();
         let scheme = if told.peer.is_tls { "https" } else { "http" };

@@ -52,10 +52,11 @@ pub(crate) fn take_out(headers: &mut HeaderMap) -> Result<Kept, NamesWhatStays> 
     if found == 0 {
         return Ok(Kept::default());
     }
-    let mut kept = Kept::default();
-    kept.waits = headers.contains_key(EXPECT);
-    let te = headers.get_all(TE).iter();
-    kept.wants_trailers = te.flat_map(tokens).any(|it| is(it, b"trailers"));
+    let mut kept = Kept {
+        upgrade: None,
+        wants_trailers: wants_trailers(headers),
+        waits: headers.contains_key(EXPECT),
+    };
     let named = named(headers);
     if named.iter().any(|it| NEVER_NAMED.contains(it)) {
         return Err(NamesWhatStays);
@@ -87,12 +88,15 @@ fn found(headers: &HeaderMap) -> usize {
     // By their lengths and first letters, so that the usual field costs one comparison.
     let may_end = |name: &&HeaderName| {
         let name = name.as_str();
-        match (name.len(), name.as_bytes().first()) {
-            (2, Some(b't')) | (6, Some(b'e')) => true,
-            (7, Some(b't' | b'u')) | (10, Some(b'c' | b'k')) => true,
-            (14 | 16 | 19, Some(b'h' | b'p')) | (17, Some(b't')) => true,
-            _ => false,
-        }
+        matches!(
+            (name.len(), name.as_bytes().first()),
+            (2 | 7, Some(b't'))
+                | (6, Some(b'e'))
+                | (7, Some(b'u'))
+                | (10, Some(b'c' | b'k'))
+                | (14 | 16 | 19, Some(b'h' | b'p'))
+                | (17, Some(b't'))
+        )
     };
     let suspects = headers.keys().filter(may_end);
     suspects.filter(|name| ENDS_HERE.contains(name)).count()
@@ -105,6 +109,11 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
     options
         .filter_map(|it| HeaderName::from_bytes(it).ok())
         .collect()
+}
+
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    let te = headers.get_all(TE).iter();
+    te.flat_map(tokens).any(|it| is(it, b"trailers"))
 }
 
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
