@@ -1,7 +1,7 @@
 //! The gateway: from a request of a caller to the response of the service that it is for.
 //!
 //! `server.rs` listens → `pipeline.rs` holds the order of the steps: `head.rs`, `hop_by_hop.rs`, the route (`plan.rs`), the decision, the token, the
-//! head that the upstream sees (`outgoing.rs`; `identity.rs` last) → `retrying.rs` and `attempt.rs` send it → `reply.rs` hands the response on, or
+//! head that the upstream sees (`outgoing.rs`; `identity.rs` last) → `sending.rs`, `retrying.rs` and `attempt.rs` send it → `reply.rs` hands the response on, or
 //! `tunnel.rs` joins two connections. Bodies: `upload.rs`, `download.rs`. What goes wrong on the way becomes a response in `rescue.rs` alone.
 
 mod attempt;
@@ -22,6 +22,7 @@ mod rescue;
 mod retrying;
 mod route;
 pub(crate) mod running;
+mod sending;
 pub(crate) mod server;
 mod trailers;
 mod tunnel;

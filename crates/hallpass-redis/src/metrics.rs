@@ -121,6 +121,22 @@ impl RedisMetrics {
             it.breaker.opened,
         );
         registry.register(
+            "hallpass_redis_calls",
+            "Calls to Redis, by command and result",
+            it.calls,
+        );
+        registry.register(
+            "hallpass_redis_call_duration_seconds",
+            "Time of calls to which Redis responded",
+            it.durations,
+        );
+        self.register_stores(registry);
+    }
+
+    /// The breakers of what stands beside the cache of tokens.
+    fn register_stores(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
             "hallpass_replay_store_breaker_open",
             "Whether Redis is not asked whether messages were shown before, because too many such calls in a row have failed",
             it.replay_breaker.open,
@@ -149,16 +165,6 @@ impl RedisMetrics {
             "hallpass_rate_store_breaker_opened",
             "How often that breaker has opened",
             it.rate_breaker.opened,
-        );
-        registry.register(
-            "hallpass_redis_calls",
-            "Calls to Redis, by command and result",
-            it.calls,
-        );
-        registry.register(
-            "hallpass_redis_call_duration_seconds",
-            "Time of calls to which Redis responded",
-            it.durations,
         );
     }
 

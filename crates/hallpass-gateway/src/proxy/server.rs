@@ -160,6 +160,7 @@ impl Front<'_> {
             ..defaults
         };
         let server = HttpServer::new(listener)
+            .strict_lines()
             .limits(limits)
             .places(self.places.clone())
             .metrics(self.proxy.metrics.connections.clone());

@@ -5,6 +5,8 @@ mod estate;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod framing;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod raw;
