@@ -69,7 +69,6 @@ impl Attempts<'_> {
         point(&mut request, &instance);
         let under_way = UnderWay {
             admitted: Some(admitted),
-            network: self.network,
             sent_at: self.network.clock.monotonic(),
         };
         let sending = self.network.transport.clone().call(request);
@@ -94,7 +93,7 @@ impl Attempts<'_> {
 
     fn settle(
         &self,
-        under_way: UnderWay<'_>,
+        under_way: UnderWay,
         result: Result<Response<Body>, UpstreamError>,
     ) -> Result<Answered, UpstreamError> {
         match result {
@@ -207,25 +206,23 @@ fn point(request: &mut Request<Body>, instance: &Instance) {
 }
 
 /// An attempt under way. Dropped before its end, its caller has gone.
-struct UnderWay<'a> {
+struct UnderWay {
     admitted: Option<Admitted>,
-    network: &'a Network,
     sent_at: Duration,
 }
 
-impl UnderWay<'_> {
+impl UnderWay {
     fn take(mut self) -> Option<Admitted> {
         self.admitted.take()
     }
 
     fn settle(mut self, outcome: &impl Outcome) -> Option<BodyUnderWay> {
-        let took = self.network.clock.monotonic().saturating_sub(self.sent_at);
         let admitted = self.admitted.take();
-        admitted.map(|admitted| admitted.settle_head(outcome, took))
+        admitted.map(|admitted| admitted.settle_head(outcome, self.sent_at))
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Some(admitted) = self.admitted.take() {
             admitted.abandon(self.sent_at);

@@ -80,9 +80,11 @@ impl Admitted {
         self.in_flight.settle(self.permit, failed, took, now);
     }
 
-    /// Ends the attempt with the head of its response (or with why there is none), which came after `took`: breaker, ejection and latency know of it
-    /// from now on. The call stays under way until what this gives is dropped: for who hands a body on as it comes.
-    pub fn settle_head(self, outcome: &impl Outcome, took: Duration) -> BodyUnderWay {
+    /// Ends the attempt, which went out at `sent_at` by the upstream's clock, with the head of its response (or with why there is none): breaker, ejection
+    /// and latency know of it from now on. The call stays under way until what this gives is dropped: for who hands a body on as it comes.
+    pub fn settle_head(self, outcome: &impl Outcome, sent_at: Duration) -> BodyUnderWay {
+        let now = self.in_flight.now();
+        let took = now.saturating_sub(sent_at);
         let Self {
             permit,
             place,
@@ -90,7 +92,7 @@ impl Admitted {
         } = self;
         match (outcome.instance_failed(), outcome.declined()) {
             (Some(false), Some(declined)) => in_flight.decline(permit, declined, took),
-            (Some(failed), _) => in_flight.settle(permit, failed, took),
+            (Some(failed), _) => in_flight.settle(permit, failed, took, now),
             // The permit goes back without an outcome.
             (None, _) => drop(permit),
         }
