@@ -70,6 +70,15 @@ impl UpstreamToken {
         }
     }
 
+    /// What the upstream gets, where no token of ours is asked for.
+    pub(crate) const fn at_once(&self) -> Option<Bears> {
+        match self {
+            Self::AsItCame => Some(Bears::AsItCame),
+            Self::None => Some(Bears::Nothing),
+            Self::Service(_) | Self::Exchange(_) => None,
+        }
+    }
+
     /// What the upstream gets for a request of `caller`.
     ///
     /// # Errors

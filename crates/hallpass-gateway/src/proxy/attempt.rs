@@ -1,6 +1,6 @@
 //! One attempt at one instance of a service, from its choice to the head of its response.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use hallpass_upstream::{
@@ -71,7 +71,7 @@ impl Attempts<'_> {
             admitted: Some(admitted),
             sent_at: self.network.clock.monotonic(),
         };
-        let sending = self.network.transport.clone().call(request);
+        let sending = pin!(self.network.transport.clone().call(request));
         let response = self.in_time(sending).await;
         let result = response.and_then(|response| match self.fault_of(&response) {
             None => Ok(response),
@@ -143,12 +143,14 @@ impl Attempts<'_> {
     }
 
     /// The head of the response, if it comes in time: counted from when the body of the request last moved, unless it is its sender who pauses.
-    async fn in_time(&self, sending: TransportFuture) -> Result<Response<Body>, UpstreamError> {
+    async fn in_time(
+        &self,
+        mut sending: Pin<&mut TransportFuture>,
+    ) -> Result<Response<Body>, UpstreamError> {
         let sent_at = Instant::now();
         let attempt = self.route.settings.retry.attempt_timeout;
         let attempt = attempt.map(|limit| sent_at + limit);
         let end = || attempt.map_or(self.end(), |attempt| attempt.min(self.end()));
-        let mut sending = pin!(sending);
         loop {
             match timeout_at(end(), sending.as_mut()).await {
                 Ok(response) => return response.map_err(UpstreamError::from),

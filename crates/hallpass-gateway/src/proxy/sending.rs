@@ -47,7 +47,8 @@ impl Sending<'_> {
             && matches!(self.framing, Framing::Length(length) if length <= REPLAY_BODY_BYTES);
         let kept = match upload.as_ref().filter(|_| is_kept) {
             Some(upload) => {
-                *request.body_mut() = self.keep(upload).await?;
+                // In a box, as all that few requests need.
+                *request.body_mut() = Box::pin(self.keep(upload)).await?;
                 true
             }
             None => false,
@@ -66,7 +67,11 @@ impl Sending<'_> {
         let service = &self.route.service;
         let pass = match service.guard.settings().is_empty() {
             true => None,
-            false => Some(service.guard.enter().await.map_err(UpstreamError::from)?),
+            false => Some(
+                Box::pin(service.guard.enter())
+                    .await
+                    .map_err(UpstreamError::from)?,
+            ),
         };
         let result = attempts.send(outgoing).await;
         let took = self.times.begun.elapsed();
