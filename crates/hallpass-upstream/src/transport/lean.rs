@@ -45,7 +45,8 @@ pub(super) struct Lean {
     https: Servers,
 }
 
-type Servers = Arc<ArcSwap<HashMap<Authority, Arc<Pool>>>>;
+/// By the quick hash: a name is hashed byte by byte, for each request, and servers are those that this process wants to call.
+type Servers = Arc<ArcSwap<HashMap<Authority, Arc<Pool>, foldhash::fast::RandomState>>>;
 
 impl Lean {
     pub(super) fn new(settings: Settings) -> Self {
