@@ -243,7 +243,7 @@ impl ServiceCaller {
                 let mut request = prepared(request, base);
                 let request = request.as_mut().map_err(|error| error.clone());
                 let none: Option<NoFallback> = None;
-                stack::call::<Untouched, _, _>(&self.client, method, request, none).await
+                stack::call::<Untouched, _, _>(&self.client, method, (request, false), none).await
             }
             None => Err(refused("method", ArgumentProblem::Verb)),
         };

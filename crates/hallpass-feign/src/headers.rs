@@ -2,16 +2,37 @@
 //! over it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hallpass_client::context::AllowList;
 use hallpass_config::{Key, Kind, Section};
 use hallpass_upstream::is_for_a_secret;
-use http::{HeaderName, HeaderValue};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::spec::{ClientSpec, MethodSpec};
 
 /// A name and its value.
 pub(crate) type Header = (HeaderName, HeaderValue);
+
+/// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
+const USUAL_HEADERS: usize = 4;
+
+/// What a call begins with.
+pub(crate) fn begun(constants: &[Header]) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS + constants.len());
+    for (name, value) in constants {
+        headers.insert(name, value.clone());
+    }
+    headers
+}
+
+/// Says what a call asks for, unless it says so itself.
+pub(crate) fn accept(headers: &mut HeaderMap, accept: &'static str) {
+    if !headers.contains_key(ACCEPT) {
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    }
+}
 
 /// Headers that belong to identity or to the framing of the message. The macro refuses them in the code.
 const OWNED: [&str; 11] = [
@@ -164,7 +185,7 @@ pub(crate) fn of_method(
 pub(crate) fn beside_context(
     headers: Box<[Header]>,
     list: &AllowList,
-) -> (Box<[Header]>, Box<[Header]>) {
+) -> (Arc<[Header]>, Box<[Header]>) {
     let headers = headers.into_vec().into_iter();
     let (of_context, own): (Vec<_>, Vec<_>) = headers.partition(|(name, _)| list.allows(name));
     (own.into(), of_context.into())

@@ -24,6 +24,8 @@ pub(crate) struct OngoingCall {
     pub(crate) time: Time,
     /// Whether the call may be sent again though the callee may have acted on it.
     pub(crate) idempotent: bool,
+    /// What its request asks for (`Accept`), where that and the constants of its method are all that it begins with.
+    pub(crate) usual: Option<&'static str>,
     reading: Reading,
     max_response_bytes: usize,
     attempts: Attempts,
@@ -65,6 +67,7 @@ impl OngoingCall {
             origin,
             time,
             idempotent,
+            usual: None,
             reading,
             max_response_bytes,
             attempts: Attempts::default(),

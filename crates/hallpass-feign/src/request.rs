@@ -12,13 +12,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use hallpass_upstream::{Body, Http2};
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use serde::Serialize;
 
 use crate::client::{Client, ClientState};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
+use crate::headers;
 use crate::multipart::Multipart;
 use crate::response::FromResponse;
 use crate::spec::MethodSpec;
@@ -29,8 +30,6 @@ use own_error::OwnError;
 
 pub(crate) use path::leaves_its_place;
 
-/// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
-const USUAL_HEADERS: usize = 4;
 /// Room for the path and query of most calls, so that their text does not move as it grows, in bytes.
 const USUAL_TARGET_BYTES: usize = 128;
 
@@ -45,6 +44,8 @@ pub struct Call<'a> {
     target: String,
     headers: HeaderMap,
     body: Body,
+    /// Whether no argument is in its headers or its body.
+    is_usual: bool,
     problem: Option<FeignError>,
 }
 
@@ -57,10 +58,7 @@ impl<'a> Call<'a> {
         target.push_str(&state.base_path);
         let fixed = state.methods.get(index).map(|method| &*method.headers);
         let fixed = fixed.unwrap_or_default();
-        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS + fixed.len());
-        for (name, value) in fixed {
-            headers.insert(name, value.clone());
-        }
+        let headers = headers::begun(fixed);
         Self {
             client,
             state,
@@ -68,6 +66,7 @@ impl<'a> Call<'a> {
             target,
             headers,
             body: Body::empty(),
+            is_usual: true,
             problem: None,
         }
     }
@@ -103,6 +102,7 @@ impl<'a> Call<'a> {
             let name = HeaderName::from_lowercase(name.as_bytes()).ok();
             let value = HeaderValue::try_from(value).ok().filter(|_| printable);
             let (name, value) = name.zip(value).ok_or(ArgumentProblem::HeaderText)?;
+            call.is_usual = false;
             call.headers.insert(name, value);
             Ok(())
         });
@@ -147,6 +147,7 @@ impl<'a> Call<'a> {
     pub fn multipart(&mut self, argument: &'static str, value: Multipart) {
         self.check(argument, |call| {
             let (media_type, body) = value.into_body()?;
+            call.is_usual = false;
             call.headers.insert(CONTENT_TYPE, media_type);
             call.body = body;
             Ok(())
@@ -168,7 +169,7 @@ impl<'a> Call<'a> {
         F: FnOnce(&FeignError) -> Fut,
         Fut: Future<Output = Result<A::Value, E>>,
     {
-        let (client, index) = (self.client, self.index);
+        let (client, index, is_usual) = (self.client, self.index, self.is_usual);
         // Here, so that the future holds the request and not what it is made of as well.
         let (state, mut request) = self.into_request(A::ACCEPT);
         async move {
@@ -183,7 +184,7 @@ impl<'a> Call<'a> {
                     }
                 }
             });
-            let request = request.as_mut().map_err(|error| error.clone());
+            let request = (request.as_mut().map_err(|error| error.clone()), is_usual);
             // The macro counts the methods of the same specification, so there is one.
             let result = match state.methods.get(index) {
                 Some(method) => {
@@ -216,6 +217,7 @@ impl<'a> Call<'a> {
     fn set_body(&mut self, content_type: &'static str, body: Body) {
         self.headers
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.is_usual = false;
         self.body = body;
     }
 
@@ -268,9 +270,7 @@ fn prepare(
         argument: "path",
         problem: ArgumentProblem::NotPlain,
     })?;
-    if !headers.contains_key(ACCEPT) {
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    }
+    headers::accept(headers, accept);
     if method.is_some_and(|method| method.idempotency_key) {
         idempotency_key::give(headers)?;
     }

@@ -18,7 +18,7 @@ use crate::response::FromResponse;
 pub(crate) async fn call<A, F, Fut>(
     client: &Client,
     method: &Method,
-    request: Result<&mut Request<Body>, FeignError>,
+    (request, is_usual): (Result<&mut Request<Body>, FeignError>, bool),
     fallback: Option<F>,
 ) -> Result<A::Value, FeignError>
 where
@@ -28,13 +28,14 @@ where
 {
     // Capture: here certainly the caller's task runs; from here on the identity is in the call and its request, and no layer
     // below asks which task it runs on.
-    let call = OngoingCall::new(
+    let mut call = OngoingCall::new(
         method.origin.begin(),
         method.deadline,
         method.spec.idempotent,
         A::READING,
         client.max_response_bytes(),
     );
+    call.usual = is_usual.then_some(A::ACCEPT);
     let ongoing = &call;
     let in_time = move || async move {
         // Deadline: around all attempts and the waits between them, so that retries never add up beyond it. In a box

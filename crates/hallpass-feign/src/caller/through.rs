@@ -105,7 +105,7 @@ fn headed(
 ) -> Request<Body> {
     let headers = request.headers_mut();
     handed_on::clean(headers, kept, passed);
-    for (name, value) in &method.headers {
+    for (name, value) in method.headers.iter() {
         let entry = headers.entry(name);
         entry.or_insert_with(|| value.clone());
     }

@@ -45,6 +45,8 @@ pub(super) fn retries(
         upstream: Arc::clone(upstream),
         settings,
         metrics: shared.metrics.retries.clone(),
+        constants: Arc::default(),
+        is_constant: false,
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct Kept {
 pub(crate) struct Method {
     pub(crate) spec: &'static MethodSpec,
     /// What each call begins with.
-    pub(crate) headers: Box<[(HeaderName, HeaderValue)]>,
+    pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) deadline: Duration,
     pub(crate) stack: MethodStack,
     pub(crate) origin: OriginRules,
@@ -102,12 +102,12 @@ impl ClientState {
             let attempt = parts.before_ours(shared.network.transport.clone());
             Ok(Method {
                 spec: method,
-                headers: own,
+                headers: Arc::clone(&own),
                 deadline,
                 stack: method_stack::new(
                     limits::guards(shared, (spec, method), configured, whose),
                     (
-                        rules.clone(),
+                        rules.for_method(method, &own),
                         limits::hedge(shared, method, hedges, (&upstream, whose)),
                     ),
                     overrides.isolate.unwrap_or(spec.isolate),

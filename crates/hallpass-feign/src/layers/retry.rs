@@ -8,7 +8,7 @@ use hallpass_upstream::{
     AttemptMade, Body, NextStep, Outcome, RetryAdvice, RetrySettings, SpareRequest, Upstream,
     next_step,
 };
-use http::Request;
+use http::{Method, Request, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,7 +16,9 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::{CallResult, Layer};
+use crate::headers::{self, Header};
 use crate::ongoing_call::OngoingCall;
+use crate::spec::MethodSpec;
 
 /// Makes the attempts of a call.
 #[derive(Clone, Debug)]
@@ -34,6 +36,22 @@ pub(crate) struct RetryRules {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) settings: RetrySettings,
     pub(crate) metrics: RetryMetrics,
+    /// What the calls of the method begin with.
+    pub(crate) constants: Arc<[Header]>,
+    /// Whether what each of them begins with is the same each time.
+    pub(crate) is_constant: bool,
+}
+
+/// The request of a further attempt, which nearly no call makes.
+enum Spare {
+    /// Of a call that has nothing of its own but where it goes.
+    Usual {
+        method: Method,
+        uri: Uri,
+        accept: &'static str,
+    },
+    /// In a box, so that the others are small.
+    Whole(Box<SpareRequest>),
 }
 
 impl<L> Retry<L> {
@@ -45,7 +63,7 @@ impl<L> Retry<L> {
 impl<L: Layer> Layer for Retry<L> {
     async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
         self.rules.upstream.retry_budget().deposit();
-        let copy = self.rules.copy(request, 1);
+        let copy = self.rules.first_copy(call, request);
         let result = pin!(self.inner.send(call, request)).await;
         match copy {
             // What stands whatever the settings say is what nearly every call ends with. The rest in a box, so that a call that is made
@@ -64,7 +82,7 @@ impl<L: Layer> Retry<L> {
         &self,
         call: &OngoingCall,
         request: &mut Request<Body>,
-        (copy, mut result): (SpareRequest, CallResult),
+        (copy, mut result): (Spare, CallResult),
     ) -> CallResult {
         let rules = &self.rules;
         let mut attempt = 1;
@@ -93,7 +111,7 @@ impl<L: Layer> Retry<L> {
             }
             rules.metrics.retry(rules.client);
             attempt += 1;
-            *request = next.into_request();
+            *request = next.into_request(&rules.constants);
             copy = rules.copy(request, attempt);
             result = self.inner.send(call, request).await;
         }
@@ -103,11 +121,53 @@ impl<L: Layer> Retry<L> {
 
 impl RetryRules {
     /// The request for a further attempt; `None` after the last one and for bodies that are streams.
-    fn copy(&self, request: &Request<Body>, attempt: u32) -> Option<SpareRequest> {
-        if attempt < self.settings.max_attempts {
-            SpareRequest::of(request)
-        } else {
-            None
+    fn copy(&self, request: &Request<Body>, attempt: u32) -> Option<Spare> {
+        let wanted = attempt < self.settings.max_attempts;
+        let spare = wanted.then(|| SpareRequest::of(request)).flatten()?;
+        Some(Spare::Whole(Box::new(spare)))
+    }
+
+    /// The same before the first attempt.
+    fn first_copy(&self, call: &OngoingCall, request: &Request<Body>) -> Option<Spare> {
+        match call.usual {
+            // A caller is in the extensions, or what else is of this call alone.
+            Some(accept) if self.is_constant && request.extensions().is_empty() => {
+                (self.settings.max_attempts > 1).then(|| Spare::Usual {
+                    method: request.method().clone(),
+                    uri: request.uri().clone(),
+                    accept,
+                })
+            }
+            _ => self.copy(request, 1),
+        }
+    }
+
+    /// The same for the calls of one method.
+    pub(crate) fn for_method(&self, method: &MethodSpec, constants: &Arc<[Header]>) -> Self {
+        Self {
+            constants: Arc::clone(constants),
+            is_constant: !method.idempotency_key,
+            ..self.clone()
+        }
+    }
+}
+
+impl Spare {
+    fn into_request(self, constants: &[Header]) -> Request<Body> {
+        match self {
+            Self::Whole(spare) => spare.into_request(),
+            Self::Usual {
+                method,
+                uri,
+                accept,
+            } => {
+                let mut request = Request::new(Body::empty());
+                *request.method_mut() = method;
+                *request.uri_mut() = uri;
+                *request.headers_mut() = headers::begun(constants);
+                headers::accept(request.headers_mut(), accept);
+                request
+            }
         }
     }
 }

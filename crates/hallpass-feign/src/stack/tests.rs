@@ -70,7 +70,12 @@ async fn an_upload_that_streams_finds_the_caller_and_the_next_one_on_the_connect
             .unwrap();
         let fallback: Option<fn(&FeignError) -> NoFallback> = None;
         let method = state.methods.first().unwrap();
-        let call = super::call::<Whole, _, _>(&archive.client, method, Ok(&mut request), fallback);
+        let call = super::call::<Whole, _, _>(
+            &archive.client,
+            method,
+            (Ok(&mut request), false),
+            fallback,
+        );
         let stored = scope(user(name), call).await.unwrap();
         assert_eq!(stored, format!("{name} {name} {name} "));
     }

@@ -184,6 +184,36 @@ async fn a_call_with_an_idempotency_key_is_repeated_with_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_call_is_repeated_with_the_headers_that_it_had() {
+    let upstream = Upstream::answering(|_, number| match number % 2 {
+        1 => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    })
+    .await;
+    let versioned = FeignVersioned::new(&runtime(&[&upstream]).build()).unwrap();
+    versioned.plain().await.unwrap();
+    versioned.own(None).await.unwrap();
+    versioned.own(Some("fr")).await.unwrap();
+    let seen = upstream.seen();
+    let of_all: Vec<_> = seen
+        .iter()
+        .map(|seen| {
+            let mut headers = seen.headers.clone();
+            // Each attempt is a span of its own.
+            assert!(headers.remove("traceparent").is_some());
+            headers
+        })
+        .collect();
+    assert_eq!(of_all.len(), 6);
+    for pair in of_all.chunks(2) {
+        assert_eq!(pair[0], pair[1]);
+    }
+    assert_eq!(seen[1].header("accept-language"), Some("de, en"));
+    assert_eq!(seen[3].header("accept"), Some("text/csv"));
+    assert_eq!(seen[5].header("accept-language"), Some("fr"));
+}
+
+#[tokio::test]
 async fn an_idempotency_key_of_the_caller_stays() {
     let upstream = Upstream::answering(|_, _| "").await;
     let versioned = FeignVersioned::new(&runtime(&[&upstream]).build()).unwrap();

@@ -56,6 +56,8 @@ impl Call {
                 ..RetrySettings::default()
             },
             metrics: RetryMetrics::default(),
+            constants: Arc::default(),
+            is_constant: true,
         };
         let call = OngoingCall::new(
             Origin::default(),
