@@ -49,6 +49,7 @@ mod peer;
 mod pem;
 mod server;
 mod settings;
+mod spiffe;
 #[cfg(any(test, feature = "test-util"))]
 mod test_authority;
 #[cfg(test)]
@@ -64,5 +65,6 @@ pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
 pub use peer::{CallerNow, PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
 pub use server::{Listening, ServerTls};
 pub use settings::{ClientAuth, ClientTlsSettings, KeyPairSettings, ServerTlsSettings};
+pub use spiffe::spiffe_trust_domain;
 #[cfg(any(test, feature = "test-util"))]
 pub use test_authority::{TestAuthority, TestCertificate};
