@@ -28,6 +28,7 @@ use crate::places::ConnectionPlaces;
 use crate::running::RunningServer;
 use crate::seldom::{self, Seldom};
 use crate::share::Shares;
+use crate::shown_peer::{ConnectionPeer, ShowsPeer};
 
 /// How often a stop looks for connections that the system has let in; each look takes some hundred.
 const LAST_LOOKS: u32 = 8;
@@ -63,6 +64,7 @@ pub struct HttpServer {
     admission: Admission,
     places: Option<ConnectionPlaces>,
     strict_lines: bool,
+    shows_peers: bool,
 }
 
 impl HttpServer {
@@ -76,6 +78,7 @@ impl HttpServer {
             admission: Admission::default(),
             places: None,
             strict_lines: false,
+            shows_peers: false,
         }
     }
 
@@ -119,6 +122,12 @@ impl HttpServer {
         self
     }
 
+    /// Puts a [`ConnectionPeer`] among the extensions of each request. By default none is there, which costs nothing.
+    pub fn show_peers(mut self) -> Self {
+        self.shows_peers = true;
+        self
+    }
+
     /// Serves each connection with the service that `service` makes for its peer. Must be called inside a tokio runtime.
     ///
     /// # Errors
@@ -152,6 +161,7 @@ impl HttpServer {
             metrics: self.metrics,
             admission: self.admission,
             service: Arc::new(service),
+            shows_peers: self.shows_peers,
             draining,
             shares: Shares::default(),
             said: Said::default(),
@@ -181,6 +191,7 @@ struct Accepting<M> {
     strict_lines: bool,
     metrics: ConnectionMetrics,
     service: Arc<M>,
+    shows_peers: bool,
     /// True once no new connection is taken.
     draining: watch::Receiver<bool>,
     shares: Shares,
@@ -299,8 +310,11 @@ where
         };
         let service = Arc::clone(&self.service);
         // The service is made in the connection's task: a panic there ends this connection and not the accept loop.
-        self.connections
-            .spawn(async move { connection::serve(accepted, service(peer)).await });
+        let shown = self.shows_peers.then_some(ConnectionPeer(peer));
+        self.connections.spawn(async move {
+            let service = ShowsPeer::new(service(peer), shown);
+            connection::serve(accepted, service).await;
+        });
     }
 }
 

@@ -34,7 +34,8 @@ impl ResourceServer {
     /// [`layer`](Self::layer) asks; it counts and is written to the audit log once per call of this function.
     ///
     /// The path is that of `parts.uri`, or axum's `OriginalUri` where the extensions have it. A token that is bound to a
-    /// certificate is held against `PeerCertificates` or `UnverifiedPeerCertificates` of the extensions.
+    /// certificate is held against `PeerCertificates` or `UnverifiedPeerCertificates` of the extensions, or against what the proxy of a mesh says, where
+    /// `security.internal-jwt.mesh` believes the address in `hallpass_listen::ConnectionPeer` or axum's `ConnectInfo`.
     ///
     /// **A proof of possession (DPoP) is used up by this**, so ask once per request. The body is not looked at.
     ///
@@ -151,6 +152,7 @@ impl Authorized {
         if writes_headers || !self.keeps_identity_headers {
             identity_headers::strip(&mut parts.headers, &self.judge.headers);
         }
+        self.judge.peers.admit(parts, &self.judge.headers);
         if let Some(tenant) = &self.judge.context.tenant {
             identity_headers::keep_beyond_next_hop(&mut parts.headers, &tenant.header);
         }

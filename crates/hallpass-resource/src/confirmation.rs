@@ -7,6 +7,7 @@ use http::request::Parts;
 use crate::bearer::Scheme;
 use crate::dpop::{ProofMemory, ProofRules};
 use crate::error::{Denial, ProofFault};
+use crate::peer::Peer;
 
 /// How a token was shown. Asked for with each token, verified anew or not, so that no cache stands for a proof.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Shown<'r> {
 struct With<'r> {
     request: &'r Parts,
     rules: &'r ProofRules,
+    /// SHA-256 of the certificate that the proxy of a mesh has checked, which is believed.
+    of_mesh: Option<[u8; 32]>,
 }
 
 impl<'r> Shown<'r> {
@@ -37,8 +40,20 @@ impl<'r> Shown<'r> {
         request: &'r Parts,
         rules: &'r ProofRules,
     ) -> Self {
-        let with = Some(With { request, rules });
+        let with = Some(With {
+            request,
+            rules,
+            of_mesh: None,
+        });
         Self { scheme, with }
+    }
+
+    /// The same, by this peer.
+    pub(crate) fn by(mut self, peer: Option<&Peer>) -> Self {
+        if let (Some(with), Some(Peer::Mesh(identity))) = (&mut self.with, peer) {
+            with.of_mesh = identity.sha256();
+        }
+        self
     }
 
     /// Whether all that `claims` demand of the sender of `token` is proven. A proof is used up by this.
@@ -89,13 +104,13 @@ impl<'r> Shown<'r> {
 }
 
 impl With<'_> {
-    /// Whether the connection of the request shows the certificate (RFC 8705 section 3). Who has made it does not matter: the
+    /// Whether the connection of the request shows the certificate (RFC 8705 section 3), or that to the proxy of a mesh did. Who has made it does not matter: the
     /// issuer has seen this very one.
     fn check_certificate(self, demanded: &Thumbprint) -> Result<(), ProofFault> {
         let extensions = &self.request.extensions;
         let verified = extensions.get().map(PeerCertificates::sha256);
         let unverified = || extensions.get().map(UnverifiedPeerCertificates::sha256);
-        match verified.or_else(unverified) {
+        match verified.or_else(unverified).or(self.of_mesh) {
             Some(shown) if shown == demanded.0 => Ok(()),
             Some(_) => Err(ProofFault::OtherCertificate),
             None => Err(ProofFault::NoCertificate),

@@ -5,6 +5,7 @@ mod blacklist;
 mod condition;
 mod introspection;
 mod keys;
+mod mesh;
 mod proof;
 mod response;
 mod setup;
@@ -20,11 +21,12 @@ pub use self::blacklist::BlacklistFault;
 pub use self::condition::ConditionFault;
 pub use self::introspection::IntrospectionFailure;
 pub use self::keys::KeysError;
+pub use self::mesh::MeshDenial;
 pub use self::proof::ProofFault;
 pub use self::response::DenialResponse;
 use self::response::{
-    context_response, forbidden, invalid_token, proof_response, service_required, too_late,
-    unavailable,
+    context_response, forbidden, invalid_token, proof_response, service_required, tenant_mismatch,
+    too_late, unavailable,
 };
 pub use self::setup::{SetupError, SetupProblem};
 use crate::path::PathFault;
@@ -52,6 +54,10 @@ pub enum Denial {
     /// The scheme is `Bearer`, and what follows is not a token (RFC 6750 section 2.1).
     #[error("the Authorization header is malformed: {0}")]
     Bearer(BearerSyntaxError),
+
+    /// What the proxy of the mesh says of the caller is not clear, or does not let it pass (`security.internal-jwt.mesh`).
+    #[error("{0}")]
+    Mesh(#[from] MeshDenial),
 
     // The credentials are at fault.
     /// No bearer token where one is needed.
@@ -175,6 +181,7 @@ impl Denial {
             },
             Self::Proof(fault) => proof_response(*fault),
             Self::Blacklist(fault) => fault.response(),
+            Self::Mesh(fault) => fault.response(),
             Self::Token(_)
             | Self::SenderConstrained
             | Self::Revoked
@@ -187,13 +194,7 @@ impl Denial {
             Self::NotInternal {
                 caller, internal, ..
             } => forbidden("service_required", service_required(*caller, *internal)),
-            Self::TenantMismatch => DenialResponse {
-                status: StatusCode::FORBIDDEN,
-                code: "tenant_mismatch",
-                bearer_error: None,
-                challenge: false,
-                title: "The tenant of the request is not that of its token.",
-            },
+            Self::TenantMismatch => tenant_mismatch(),
             Self::UserRequired { .. } => forbidden("user_required", "This needs a user's token."),
             Self::ClaimsMismatch => {
                 forbidden("claims_mismatch", "The token lacks claims that this needs.")
@@ -206,7 +207,7 @@ impl Denial {
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `inactive`, `scope`, `role`, `caller`, `actor`, `claim`, `tenant`,
+    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `inactive`, `scope`, `role`, `caller`, `actor`, `peer`, `claim`, `tenant`,
     /// `unavailable`, `deadline`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -225,6 +226,7 @@ impl Denial {
             Self::Proof(_) => "proof",
             Self::Revoked | Self::DeniedHere => "revoked",
             Self::Blacklist(fault) => fault.reason(),
+            Self::Mesh(fault) => fault.reason(),
             Self::Inactive => "inactive",
             Self::DeadlineExceeded => "deadline",
             Self::Condition(fault) => fault.reason(),
@@ -254,6 +256,7 @@ impl Denial {
             Self::Revoked => "revoked",
             Self::DeniedHere => "denied_here",
             Self::Blacklist(fault) => fault.code(),
+            Self::Mesh(fault) => fault.code(),
             Self::Inactive => "inactive",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Condition(fault) => fault.code(),
@@ -291,6 +294,7 @@ impl Denial {
             | Self::Proof(_)
             | Self::Revoked
             | Self::Blacklist(_)
+            | Self::Mesh(_)
             | Self::Condition(_)
             | Self::DeniedHere
             | Self::Inactive

@@ -43,6 +43,20 @@ pub(crate) fn strip(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
     });
 }
 
+/// Removes a header in all its spellings, and counts each.
+pub(crate) fn strip_spellings(
+    headers: &mut HeaderMap,
+    canonical: &'static str,
+    metrics: &HeaderMetrics,
+) {
+    let names = headers.keys();
+    let found = names.filter(|name| same(name.as_str().as_bytes(), canonical));
+    for name in found.cloned().collect::<Vec<_>>() {
+        headers.remove(&name);
+        metrics.stripped(canonical);
+    }
+}
+
 /// Sees to it that the next hop hands a header on, which the caller has named in `Connection`.
 pub(crate) fn keep_beyond_next_hop(headers: &mut HeaderMap, kept: &HeaderName) {
     strip_options(headers, |name| same(name, kept.as_str()));

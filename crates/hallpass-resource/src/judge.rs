@@ -26,6 +26,7 @@ use crate::deadline_metrics::DeadlineMetrics;
 use crate::dpop::ProofRules;
 use crate::error::{Denial, KeysError};
 use crate::identity_headers::HeaderMetrics;
+use crate::mesh::Peers;
 use crate::metadata::Metadata;
 use crate::path::{EncodedCharacters, RequestPath};
 use crate::patience::Patience;
@@ -51,6 +52,7 @@ pub(crate) struct Judge {
     pub(crate) encoded: EncodedCharacters,
     pub(crate) patience: Patience,
     pub(crate) proofs: ProofRules,
+    pub(crate) peers: Peers,
     pub(crate) streams: StreamSettings,
     pub(crate) context: ContextSettings,
     pub(crate) deadline: DeadlineSettings,
@@ -182,6 +184,7 @@ impl Judge {
         if let Some(response) = self.metadata_response(parts) {
             return Verdict::Respond(response);
         }
+        self.peers.count(parts);
         let judged = match self.target(parts) {
             Ok((host, path)) => match self.policy.resolve(&parts.method, host.as_ref(), &path) {
                 Ok(access) => self.judge_access(parts, access).await,
@@ -265,6 +268,7 @@ impl Judge {
     ) -> Result<(Option<RequestHost>, RequestPath<'r>), Denial> {
         let (original, seen) = (original_path(parts), parts.uri.path());
         let path = RequestPath::parse(original, seen, self.encoded)?;
+        self.peers.of(parts)?;
         let names_hosts = self.policy.names_hosts();
         let host = names_hosts.then(|| RequestHost::of(parts)).transpose()?;
         Ok((host, path))
@@ -290,7 +294,8 @@ impl Judge {
     /// What the request brings to be carried on, and why it should not pass for that, if so.
     fn judge_carried(&self, parts: &Parts, identity: &Identity) -> (Brought, Option<Denial>) {
         let caller = identity.as_ref().ok().and_then(Option::as_ref);
-        carried::judge(&self.context, &parts.headers, caller)
+        let (brought, denial) = carried::judge(&self.context, &parts.headers, caller);
+        (brought, denial.or_else(|| self.peers.judge(caller)))
     }
 
     /// Says which callers the request counts to, where that decides anything.
@@ -348,8 +353,10 @@ impl Judge {
         let Some(presented) = presented_token(&parts.headers, self.max_token_bytes)? else {
             return Ok(None);
         };
-        let shown = Shown::in_request(presented.scheme, parts, &self.proofs);
-        self.verify_shown(presented.token, &shown).await.map(Some)
+        let peer = self.peers.of(parts)?;
+        let shown = Shown::in_request(presented.scheme, parts, &self.proofs).by(peer.as_ref());
+        let verified = self.verify_shown(presented.token, &shown).await?;
+        Ok(Some(verified.of_peer(peer)))
     }
 
     /// Verifies a token without its scheme, which came by itself.

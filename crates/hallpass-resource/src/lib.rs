@@ -83,10 +83,12 @@ mod judge;
 mod key_source;
 mod layer;
 mod legible;
+mod mesh;
 mod metadata;
 mod metrics;
 mod path;
 mod patience;
+mod peer;
 mod policy;
 mod request_span;
 mod scoped;
@@ -104,7 +106,7 @@ pub use authorize::{Authorized, Refused, TenantHeader};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{
     BlacklistFault, ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError,
-    ProofFault, SetupError, SetupProblem,
+    MeshDenial, ProofFault, SetupError, SetupProblem,
 };
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use grpc::{grpc_media_type, refusal_in_grpc};
@@ -115,6 +117,7 @@ pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use legible::ClaimsForm;
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
+pub use peer::{PeerName, PeerNameFault};
 pub use policy::{
     Actors, Bound, Captures, Conditions, Explanation, HostFault, HostPattern, HostPatternFault,
     Mode, Names, Party, PartyFault, PassedOver, PathPattern, PathReading, PatternFault, RouteRule,
@@ -128,6 +131,7 @@ pub use settings::deadline::DeadlineSettings;
 pub use settings::denied::DeniedSettings;
 pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::introspection::IntrospectionSettings;
+pub use settings::mesh::{MeshCaller, MeshHeader, MeshSettings};
 pub use settings::routes::RuleDemands;
 pub use settings::streams::StreamSettings;
 pub use settings::{

@@ -12,6 +12,7 @@ use crate::identity_headers::HeaderMetrics;
 use crate::introspection::IntrospectionMetrics;
 use crate::judge::DecisionMetrics;
 use crate::key_source::KeyMetrics;
+use crate::mesh::MeshMetrics;
 use crate::stream_metrics::StreamMetrics;
 use crate::verifier::VerifierMetrics;
 
@@ -30,6 +31,7 @@ pub struct ResourceMetrics {
     pub(crate) revocations: RevocationMetrics,
     pub(crate) introspection: IntrospectionMetrics,
     pub(crate) blacklist: BlacklistMetrics,
+    pub(crate) mesh: MeshMetrics,
     pub(crate) streams: StreamMetrics,
     pub(crate) deadlines: DeadlineMetrics,
 }
@@ -47,6 +49,7 @@ impl ResourceMetrics {
         self.revocations.register(registry);
         self.introspection.register(registry);
         self.blacklist.register(registry);
+        self.mesh.register(registry);
         self.streams.register(registry);
         self.deadlines.register(registry);
     }

@@ -9,6 +9,7 @@ pub(crate) mod dpop;
 pub(crate) mod introspection;
 mod jwks;
 mod keys;
+pub(crate) mod mesh;
 mod read;
 mod revocations;
 mod route_keys;
@@ -35,6 +36,7 @@ use denied::DeniedSettings;
 use dpop::DpopSettings;
 use introspection::IntrospectionSettings;
 use keys::KEYS;
+use mesh::MeshSettings;
 use streams::StreamSettings;
 
 /// `security`: what this service demands of its callers.
@@ -137,6 +139,8 @@ pub struct InternalJwtSettings {
     pub denied: DeniedSettings,
     /// `blacklist`: the tokens that the estate lists in Redis as logged out; `None`: nobody looks.
     pub blacklist: Option<BlacklistSettings>,
+    /// `mesh`: what the proxy of a mesh says of callers; `None`: it is not looked at.
+    pub mesh: Option<MeshSettings>,
 }
 
 impl Default for InternalJwtSettings {
@@ -160,6 +164,7 @@ impl Default for InternalJwtSettings {
             streams: StreamSettings::default(),
             denied: DeniedSettings::default(),
             blacklist: None,
+            mesh: None,
         }
     }
 }

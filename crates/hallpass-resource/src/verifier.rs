@@ -19,6 +19,7 @@ use crate::confirmation::Shown;
 use crate::dpop::ProofMemory;
 use crate::error::{BlacklistFault, Denial};
 use crate::key_source::KeySnapshot;
+use crate::peer::{Peer, PeerName};
 use crate::trusted_issuer::{Issuers, Trust};
 
 /// An identity that a trusted issuer vouches for at this moment. Only verification makes one.
@@ -29,6 +30,7 @@ pub struct Verified {
     internal: bool,
     callers: Arc<CallerMapping>,
     entry: Option<Arc<CacheEntry>>,
+    peer: Option<Arc<Peer>>,
 }
 
 impl Verified {
@@ -41,6 +43,7 @@ impl Verified {
             internal,
             callers: Arc::default(),
             entry: None,
+            peer: None,
         }
     }
 
@@ -53,6 +56,22 @@ impl Verified {
     /// What was verified, to look at it again.
     pub(crate) fn entry(&self) -> Option<&Arc<CacheEntry>> {
         self.entry.as_ref()
+    }
+
+    /// The same, shown by this peer.
+    pub(crate) fn of_peer(mut self, peer: Option<Peer>) -> Self {
+        self.peer = peer.map(Arc::new);
+        self
+    }
+
+    /// Whose certificate was shown beside the token, where that matters.
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        self.peer.as_deref()
+    }
+
+    /// Whether the certificate of its caller has this name.
+    pub(crate) fn is_seen_as(&self, name: &PeerName) -> bool {
+        self.peer().is_some_and(|peer| name.is_of(peer))
     }
 
     /// The configured name of the issuer.
@@ -173,6 +192,7 @@ impl Verifier {
             internal: entry.trust.internal,
             callers: Arc::clone(&entry.trust.callers),
             entry: Some(entry),
+            peer: None,
         })
     }
 

@@ -13,6 +13,7 @@
 //!   ([`UnverifiedPeerCertificates`]).
 //! * **Of a request for a certificate (PKCS#10) its key counts**, once its sender has proven to have the private one, and nothing
 //!   else of it: [`SigningRequest`].
+//! * What the proxy of a mesh says of a caller ([`PeerIdentity`]) is read strictly or not at all; which proxy is believed is for others to decide.
 //!
 //! What it does not do: sockets (`hallpass-listen` accepts, `hallpass-upstream` connects), keystores (PKCS#12, JKS),
 //! encrypted keys, revocation, certificates by ACME.
@@ -43,6 +44,7 @@ mod error;
 mod files;
 mod followed;
 mod key_pair;
+mod mesh;
 mod metrics;
 mod names;
 mod peer;
@@ -60,11 +62,12 @@ pub use caller::Caller;
 pub use client::ClientTls;
 pub use csr::{CsrFault, RequestedKey, SigningRequest};
 pub use error::TlsError;
+pub use mesh::{MeshFault, PeerIdentity, read_client_id, read_xfcc};
 pub use metrics::TlsMetrics;
 pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
 pub use peer::{CallerNow, PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
 pub use server::{Listening, ServerTls};
 pub use settings::{ClientAuth, ClientTlsSettings, KeyPairSettings, ServerTlsSettings};
-pub use spiffe::spiffe_trust_domain;
+pub use spiffe::{InvalidSpiffeId, SpiffeId, spiffe_trust_domain};
 #[cfg(any(test, feature = "test-util"))]
 pub use test_authority::{TestAuthority, TestCertificate};

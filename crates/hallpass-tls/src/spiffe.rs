@@ -1,11 +1,64 @@
 //! SPIFFE ids (SPIFFE-ID section 2), which are compared as texts: so they must have one form.
 
+use std::fmt;
+use std::str::FromStr;
+
+/// The id of a workload, in its one form: `spiffe://prod.example/ns/shop/sa/orders`.
+///
+/// ```
+/// use hallpass_tls::SpiffeId;
+///
+/// let id: SpiffeId = "spiffe://prod.example/ns/shop/sa/orders".parse()?;
+/// assert_eq!(id.trust_domain(), "prod.example");
+/// # Ok::<(), hallpass_tls::InvalidSpiffeId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SpiffeId(Box<str>);
+
+/// The text is no SPIFFE id, or not in its one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "is not a SPIFFE id, such as `spiffe://prod.example/ns/shop/sa/orders`: lower case domain, no port, nothing encoded, no slash at the end"
+)]
+pub struct InvalidSpiffeId;
+
+impl SpiffeId {
+    /// The whole of it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Who vouches for it, without the scheme: `prod.example`.
+    #[must_use]
+    pub fn trust_domain(&self) -> &str {
+        let domain = spiffe_trust_domain(&self.0).unwrap_or_default();
+        domain.strip_prefix(SCHEME).unwrap_or_default()
+    }
+}
+
+impl FromStr for SpiffeId {
+    type Err = InvalidSpiffeId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSpiffeId> {
+        let is_one = spiffe_trust_domain(text).is_some();
+        is_one.then(|| Self(text.into())).ok_or(InvalidSpiffeId)
+    }
+}
+
+impl fmt::Display for SpiffeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const SCHEME: &str = "spiffe://";
+
 /// The trust domain of an id, as an issuer of JWT-SVIDs is called: `spiffe://prod.example`. `None` for what is no id in its one form: the
 /// domain in lower case, a path without empty, `.` or `..` segments and without a slash at its end, nothing encoded, no port, query,
 /// fragment or user.
 #[must_use]
 pub fn spiffe_trust_domain(id: &str) -> Option<&str> {
-    const SCHEME: &str = "spiffe://";
     const MAX_BYTES: usize = 2048;
     let rest = id.strip_prefix(SCHEME).filter(|_| id.len() <= MAX_BYTES)?;
     let (domain, path) = match rest.split_once('/') {

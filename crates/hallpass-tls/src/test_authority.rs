@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 
 use crate::settings::KeyPairSettings;
@@ -64,7 +64,7 @@ impl TestAuthority {
         &self.pem
     }
 
-    /// A certificate for these host names and addresses, for servers and clients.
+    /// A certificate for these host names, addresses and URIs, for servers and clients.
     #[must_use]
     pub fn certificate(&self, names: &[&str]) -> TestCertificate {
         self.issue(params(names.first().copied().unwrap_or_default(), names))
@@ -134,8 +134,11 @@ impl TestCertificate {
 }
 
 fn params(name: &str, names: &[&str]) -> CertificateParams {
-    let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
-    let mut params = CertificateParams::new(names).expect("names of hosts");
+    let (uris, hosts): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains("://"));
+    let hosts: Vec<_> = hosts.into_iter().map(str::to_owned).collect();
+    let mut params = CertificateParams::new(hosts).expect("names of hosts");
+    let uris = uris.into_iter().map(|uri| uri.try_into().expect("ASCII"));
+    params.subject_alt_names.extend(uris.map(SanType::URI));
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.not_before = rcgen::date_time_ymd(2025, 1, 1);

@@ -193,10 +193,25 @@ impl Hallpass {
         let server = HttpServer::new(listener)
             .limits(self.connection_limits())
             .metrics(self.shared.connections.clone());
+        let server = match self.believes_peers() {
+            true => server.show_peers(),
+            false => server,
+        };
         match self.shared.tls.listener() {
             Some(tls) => server.tls(tls.clone()),
             None => server,
         }
+    }
+
+    /// Whether it matters where a request comes from.
+    #[cfg(feature = "resource")]
+    fn believes_peers(&self) -> bool {
+        self.settings().security.internal_jwt.mesh.is_some()
+    }
+
+    #[cfg(not(feature = "resource"))]
+    const fn believes_peers(&self) -> bool {
+        false
     }
 
     /// Those of the listener, with room for the longest token: else a token that the settings allow would be refused there,

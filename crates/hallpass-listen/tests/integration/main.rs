@@ -22,8 +22,9 @@ mod old_tls;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
 mod rig;
-mod smoke;
 #[cfg(test)]
+mod shown_peers;
+mod smoke;
 mod tls;
 #[cfg(test)]
 mod upgrades;

@@ -21,6 +21,9 @@ pub enum ConditionFault {
     /// Somebody acts for the caller who may not do so here.
     #[error("who acts for the caller may not do so here")]
     Actor,
+    /// The certificate of the caller has none of the names that may call.
+    #[error("the workload is not among those that may call")]
+    Peer,
     /// A claim is not as it must be.
     #[error("the claims do not satisfy `{0}`")]
     Claim(String),
@@ -33,6 +36,7 @@ impl ConditionFault {
             Self::Authority(_) => forbidden("authority_required", "The caller lacks an authority."),
             Self::Caller => forbidden("caller_not_allowed", "This client may not call this."),
             Self::Actor => forbidden("actor_not_allowed", "Who acts here for the caller may not."),
+            Self::Peer => forbidden("peer_not_allowed", "This workload may not call this."),
             Self::Claim(_) => forbidden(
                 "claim_not_allowed",
                 "A claim of the token does not allow this.",
@@ -45,6 +49,7 @@ impl ConditionFault {
             Self::Role(_) | Self::Authority(_) => "role",
             Self::Caller => "caller",
             Self::Actor => "actor",
+            Self::Peer => "peer",
             Self::Claim(_) => "claim",
         }
     }
@@ -55,6 +60,7 @@ impl ConditionFault {
             Self::Authority(_) => "authority_required",
             Self::Caller => "caller_not_allowed",
             Self::Actor => "actor_not_allowed",
+            Self::Peer => "peer_not_allowed",
             Self::Claim(_) => "claim_not_allowed",
         }
     }

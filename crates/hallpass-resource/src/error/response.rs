@@ -100,6 +100,17 @@ pub(super) fn context_response(fault: &CarriedFault) -> DenialResponse {
     }
 }
 
+/// Not what its token allows, whatever the rules say.
+pub(super) fn tenant_mismatch() -> DenialResponse {
+    DenialResponse {
+        status: StatusCode::FORBIDDEN,
+        code: "tenant_mismatch",
+        bearer_error: None,
+        challenge: false,
+        title: "The tenant of the request is not that of its token.",
+    }
+}
+
 /// It is a matter of time.
 pub(super) fn unavailable(title: &'static str) -> DenialResponse {
     DenialResponse {

@@ -38,6 +38,7 @@ fn every_denial() -> Vec<Denial> {
         Denial::Condition(ConditionFault::Authority("ROLE_CLERK".to_owned())),
         Denial::Condition(ConditionFault::Caller),
         Denial::Condition(ConditionFault::Actor),
+        Denial::Condition(ConditionFault::Peer),
         Denial::Condition(ConditionFault::Claim("tenant".to_owned())),
         Denial::InsufficientScope {
             required: required.clone(),
@@ -55,6 +56,11 @@ fn every_denial() -> Vec<Denial> {
         Denial::Revoked,
         Denial::DeniedHere,
         Denial::Blacklist(BlacklistFault::Listed),
+        Denial::Mesh(MeshDenial::Unclear(hallpass_tls::MeshFault::Malformed)),
+        Denial::Mesh(MeshDenial::Several),
+        Denial::Mesh(MeshDenial::TrustDomain),
+        Denial::Mesh(MeshDenial::Nobody),
+        Denial::Mesh(MeshDenial::OtherClient),
         Denial::Blacklist(BlacklistFault::Unnamed),
         Denial::Blacklist(BlacklistFault::Away),
         Denial::Inactive,
@@ -119,6 +125,7 @@ fn metric_reasons_come_from_the_closed_set() {
         "role",
         "caller",
         "actor",
+        "peer",
         "claim",
         "tenant",
         "unavailable",
@@ -196,6 +203,7 @@ fn kind(denial: &Denial) -> usize {
         Denial::TenantMismatch => 36,
         Denial::DeadlineExceeded => 37,
         Denial::Blacklist(fault) => 38 + blacklist_kind(*fault),
+        Denial::Mesh(fault) => 41 + mesh_kind(*fault),
     }
 }
 
@@ -225,6 +233,16 @@ fn blacklist_kind(fault: BlacklistFault) -> usize {
     }
 }
 
+fn mesh_kind(fault: MeshDenial) -> usize {
+    match fault {
+        MeshDenial::Unclear(_) => 0,
+        MeshDenial::Several => 1,
+        MeshDenial::TrustDomain => 2,
+        MeshDenial::Nobody => 3,
+        MeshDenial::OtherClient => 4,
+    }
+}
+
 fn condition_kind(fault: &ConditionFault) -> usize {
     match fault {
         ConditionFault::Role(_) => 0,
@@ -232,6 +250,7 @@ fn condition_kind(fault: &ConditionFault) -> usize {
         ConditionFault::Caller => 2,
         ConditionFault::Actor => 3,
         ConditionFault::Claim(_) => 4,
+        ConditionFault::Peer => 24,
     }
 }
 
@@ -240,5 +259,5 @@ fn the_reasons_of_audit_events_are_a_closed_set() {
     let mut kinds: Vec<_> = every_denial().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(kinds.into_iter().eq(0..=40));
+    assert!(kinds.into_iter().eq(0..=46));
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::bound::Bound;
 use crate::caller_mapping::Mark;
 use crate::error::ConditionFault;
+use crate::peer::PeerName;
 use crate::verifier::Verified;
 
 /// What a rule demands of a caller beside what it is: all of it must hold. Nothing is demanded by default.
@@ -24,6 +25,8 @@ pub struct Conditions {
     pub callers: Option<Vec<Party>>,
     /// Who may act for somebody else here.
     pub actors: Actors,
+    /// The names of which the certificate of the caller must have one: of its connection, or as its mesh says. `None`: any; an empty list lets nobody pass.
+    pub peers: Option<Vec<PeerName>>,
     /// Claims, each entry of which must hold.
     pub claims: Vec<Mark>,
     /// What the token must be bound to; where no token is asked for, one that is sent.
@@ -111,6 +114,11 @@ impl Conditions {
             if !is_native || !allowed.iter().any(|it| it.is(name, caller)) {
                 return Err(ConditionFault::Actor);
             }
+        }
+        if let Some(peers) = &self.peers
+            && !peers.iter().any(|it| caller.is_seen_as(it))
+        {
+            return Err(ConditionFault::Peer);
         }
         match self.claims.iter().find(|it| !caller.bears(it)) {
             Some(condition) => Err(ConditionFault::Claim(condition.to_string())),
@@ -203,6 +211,11 @@ impl fmt::Display for Conditions {
             Actors::Only(none) if none.is_empty() => parts.push("actors(none)".to_owned()),
             Actors::Only(some) => parts.push(format!("actors({})", joined(some))),
         }
+        match self.peers.as_deref() {
+            None => {}
+            Some([]) => parts.push("peers(none)".to_owned()),
+            Some(some) => parts.push(format!("peers({})", joined(some))),
+        }
         for claim in &self.claims {
             parts.push(format!("claims({claim})"));
         }
@@ -213,7 +226,7 @@ impl fmt::Display for Conditions {
     }
 }
 
-fn joined(parties: &[Party]) -> String {
-    let names: Vec<_> = parties.iter().map(ToString::to_string).collect();
+fn joined(names: &[impl ToString]) -> String {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     names.join(" ")
 }

@@ -14,6 +14,7 @@ use super::pattern::PathPattern;
 use super::place::RulePlace;
 use super::rollout::Rollout;
 use crate::caller_mapping::Mark;
+use crate::peer::PeerName;
 
 /// What a route asks of its caller.
 ///
@@ -201,6 +202,19 @@ impl RouteRule {
     pub fn actors(mut self, actors: impl IntoIterator<Item = Party>) -> Self {
         self.conditions.actors = Actors::Only(actors.into_iter().collect());
         self
+    }
+
+    /// Lets only callers pass whose certificate has one of these names: that of their connection to this service, or the one that the proxy of its
+    /// mesh has checked; none if there is none.
+    #[must_use]
+    pub fn peers(mut self, peers: impl IntoIterator<Item = PeerName>) -> Self {
+        let list = self.conditions.peers.get_or_insert_default();
+        list.extend(peers);
+        self
+    }
+
+    pub(crate) const fn names_peers(&self) -> bool {
+        self.conditions.peers.is_some()
     }
 
     /// Demands that the claims satisfy this too.

@@ -19,6 +19,7 @@ use crate::error::{SetupError, SetupProblem};
 use crate::introspection::Introspection;
 use crate::judge::Judge;
 use crate::key_source::{KeyLimits, KeySource};
+use crate::mesh::Peers;
 use crate::metadata::Metadata;
 use crate::metrics::ResourceMetrics;
 use crate::patience::Patience;
@@ -142,6 +143,8 @@ impl Setup {
                 .map_err(|problem| problems.push(problem))
                 .ok()
         });
+        let are_named = rules.iter().any(|(_, rule)| rule.names_peers());
+        let peers = Peers::new(jwt.mesh.as_ref(), are_named, &code.metrics.mesh);
         let writes_identity_headers = code
             .writes_identity_headers
             .unwrap_or(jwt.identity_headers == IdentityHeaders::Set);
@@ -161,6 +164,7 @@ impl Setup {
             context: settings.context.clone(),
             deadline: settings.deadline.clone(),
             proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
+            peers,
             verifier: Arc::clone(&code.verifier),
             audit: code.audit.by(jwt.audit, jwt.audit_file.as_deref()),
             decisions: code.metrics.decisions.clone(),

@@ -165,6 +165,12 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         Needs a section `redis`. See [redis.md](redis.md#tokens-that-were-logged-out).",
     ),
     Key::new(
+        "mesh",
+        Kind::Section(super::mesh::KEYS),
+        "Behind a mesh (Istio, Linkerd, Envoy): who calls by the certificate that its proxy has checked, for tokens that are bound to it, for `peers` of rules and for \
+        `demand: match`. It is a condition, and never takes the place of a token. See [mtls.md](mtls.md#behind-a-mesh). A listener that runs has to be started anew when this section is new.",
+    ),
+    Key::new(
         "resource",
         Kind::Text {
             what: "https URL, or http to loopback; no query, no fragment",

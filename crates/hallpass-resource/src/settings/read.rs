@@ -11,6 +11,7 @@ use super::deadline::DeadlineSettings;
 use super::denied::DeniedSettings;
 use super::dpop::DpopSettings;
 use super::introspection::IntrospectionSettings;
+use super::mesh::MeshSettings;
 use super::revocations::read_revocations;
 use super::routes::read_route;
 use super::streams::StreamSettings;
@@ -105,6 +106,7 @@ impl InternalJwtSettings {
         let streams = StreamSettings::read(section);
         let denied = DeniedSettings::read(&section.section("denied"));
         let blacklist = BlacklistSettings::read_in(section);
+        let mesh = MeshSettings::read_in(section);
         Some(Self {
             mode: mode?,
             enforce_percent: enforce_percent?,
@@ -124,6 +126,7 @@ impl InternalJwtSettings {
             streams: streams?,
             denied: denied?,
             blacklist: blacklist?,
+            mesh: mesh?,
         })
     }
 }

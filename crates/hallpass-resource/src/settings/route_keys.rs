@@ -58,6 +58,13 @@ pub(super) const ROUTE_KEYS: &[Key] = &[
     )
     .otherwise("whoever the issuer lets act"),
     Key::new(
+        "peers",
+        Kind::Texts { what: "SPIFFE ids or DNS names" },
+        "Demanded besides: that the certificate of the caller has one of these names, the one of its connection to this service or the one that its \
+        [mesh](mtls.md#behind-a-mesh) has checked.",
+    )
+    .or(""),
+    Key::new(
         "claims",
         Kind::Texts { what: "conditions" },
         "Demanded besides: that all of these hold, written as in `service-when`: `tenant=acme`, `!guest`.",

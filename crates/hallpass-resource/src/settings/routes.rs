@@ -123,6 +123,7 @@ fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
     let (authorities, any_authority) = (names("authorities"), names("any-authority"));
     let callers = some_of(section, "callers", str::parse);
     let actors = read_actors(section);
+    let peers = some_of(section, "peers", str::parse);
     let claims = some_of(section, "claims", str::parse);
     let bound = section.choice("bound", Bound::named);
     Some(Conditions {
@@ -136,6 +137,7 @@ fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
         },
         callers: Some(callers?).filter(|it| !it.is_empty()),
         actors: actors?,
+        peers: Some(peers?).filter(|it| !it.is_empty()),
         claims: claims?,
         bound: bound?,
     })

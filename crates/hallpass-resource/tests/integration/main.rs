@@ -38,6 +38,8 @@ mod key_places;
 mod keys;
 mod keys_trouble;
 mod lessons;
+mod mesh;
+mod mesh_callers;
 mod modes;
 mod mutual_tls;
 mod nested;

@@ -17,6 +17,8 @@ mod front;
 #[expect(dead_code, reason = "the tests beside Spring use all of it")]
 mod java;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod odd_heads;
 mod paths;
 mod process;

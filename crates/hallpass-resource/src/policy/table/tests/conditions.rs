@@ -248,6 +248,7 @@ fn any_conditions() -> impl Strategy<Value = Conditions> {
                 names.iter().map(|it| it.parse().unwrap()).collect()
             };
             Conditions {
+                peers: None,
                 roles: Names {
                     all: roles.clone(),
                     any: any.clone(),

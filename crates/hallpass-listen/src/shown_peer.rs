@@ -1,0 +1,48 @@
+//! Where a connection comes from, for who serves its requests.
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use http::Request;
+use tower_service::Service;
+
+/// Where the connection of a request comes from: among the extensions of each request of a server that
+/// [shows its peers](crate::HttpServer::show_peers).
+///
+/// It is the other end of the TCP connection, so a proxy's address where one stands in front. A server of your own that sets it must let no
+/// request bring it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionPeer(pub SocketAddr);
+
+/// Puts the peer into each request, where that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct ShowsPeer<S> {
+    service: S,
+    peer: Option<ConnectionPeer>,
+}
+
+impl<S> ShowsPeer<S> {
+    pub(crate) const fn new(service: S, peer: Option<ConnectionPeer>) -> Self {
+        Self { service, peer }
+    }
+}
+
+impl<S, B> Service<Request<B>> for ShowsPeer<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
+        self.service.call(request)
+    }
+}
