@@ -37,6 +37,7 @@
 
 mod any_certificate;
 mod caller;
+mod caller_authorities;
 mod client;
 mod csr;
 mod der;
@@ -59,6 +60,7 @@ mod test_rig;
 mod validity;
 
 pub use caller::Caller;
+pub use caller_authorities::CallerAuthorities;
 pub use client::ClientTls;
 pub use csr::{CsrFault, RequestedKey, SigningRequest};
 pub use error::TlsError;

@@ -71,6 +71,10 @@ impl PeerCertificates {
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.chain.iter().map(AsRef::as_ref)
     }
+
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.chain
+    }
 }
 
 impl UnverifiedPeerCertificates {
@@ -85,6 +89,15 @@ impl UnverifiedPeerCertificates {
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
         self.0.sha256
+    }
+
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.chain
+    }
+
+    /// The same of a chain that somebody has found good.
+    pub(crate) fn found_good(&self) -> PeerCertificates {
+        PeerCertificates(Arc::clone(&self.0))
     }
 }
 
