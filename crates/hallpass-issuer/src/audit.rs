@@ -13,17 +13,19 @@ use hallpass_upstream::{SpanId, TraceId};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
-use tracing::field::{self, DisplayValue};
+use tracing::field;
 
 use self::actors::actors;
+use self::certificates::{write_issued, write_not_issued};
+use self::origin::{AUDIT_TARGET, From};
 use crate::clients::registry::Client;
 use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::refusal::Refusal;
 
 mod actors;
+mod certificates;
+pub(crate) mod origin;
 
-/// The `tracing` target of audit events.
-pub const AUDIT_TARGET: &str = "hallpass::audit";
 /// Events that may wait for the writer.
 const QUEUE_EVENTS: usize = 4_096;
 /// Events written before the writer lets other tasks run.
@@ -64,6 +66,22 @@ pub(crate) enum Decision {
         /// Why it says nothing, which the client is not told.
         inactive: Option<&'static str>,
     },
+    /// A client got a certificate of the issuer's authority.
+    CertificateIssued(Box<GivenCertificate>),
+    /// A client got none.
+    CertificateRefused { refusal: Refusal, caller: Caller },
+}
+
+/// A certificate that a client got.
+#[derive(Debug)]
+pub(crate) struct GivenCertificate {
+    pub(crate) client: Arc<Client>,
+    pub(crate) spiffe_id: String,
+    /// In hexadecimal.
+    pub(crate) serial: String,
+    pub(crate) not_after: UnixTime,
+    /// Whether the client proved itself by the one before.
+    pub(crate) is_renewal: bool,
 }
 
 /// For whom a client acts.
@@ -233,28 +251,9 @@ impl Caller {
     }
 }
 
-/// When a decision was made, and where its request came from, as it is written.
-struct From {
-    at: u64,
-    source: Option<DisplayValue<IpAddr>>,
-    trace_id: Option<DisplayValue<TraceId>>,
-    parent_span_id: Option<DisplayValue<SpanId>>,
-}
-
-impl From {
-    fn of(event: &AuditEvent) -> Self {
-        let (trace_id, parent_span_id) = event.trace.unzip();
-        Self {
-            at: event.at.as_secs(),
-            source: event.source.map(field::display),
-            trace_id: trace_id.map(field::display),
-            parent_span_id: parent_span_id.map(field::display),
-        }
-    }
-}
-
 fn write(event: &AuditEvent) {
-    let (grant, from) = (event.grant, From::of(event));
+    let from = From::of(event.at, event.source, event.trace);
+    let grant = event.grant;
     match &event.decision {
         Decision::Issued {
             client,
@@ -291,6 +290,14 @@ fn write(event: &AuditEvent) {
         } => write_introspected(&from, client, (token_id.as_ref(), *inactive)),
         Decision::Revoked(revoked) => write_revoked(&from, revoked),
         Decision::RefreshRevoked(revoked) => write_refresh_revoked(&from, revoked),
+        Decision::CertificateIssued(given) => write_issued(
+            &from,
+            (given.client.id.as_str(), &given.spiffe_id, &given.serial),
+            (given.not_after.as_secs(), given.is_renewal),
+        ),
+        Decision::CertificateRefused { refusal, caller } => {
+            write_not_issued(&from, refusal.reason(), caller.names());
+        }
         Decision::Refused {
             refusal,
             caller,

@@ -6,6 +6,7 @@
 pub(crate) mod argon2id;
 pub(crate) mod assertion_rule;
 pub(crate) mod authentication;
+pub(crate) mod certificate_names;
 pub(crate) mod client_keys;
 pub(crate) mod configured;
 pub(crate) mod exchange_rule;

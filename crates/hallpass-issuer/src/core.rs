@@ -1,12 +1,14 @@
 //! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
 mod applying;
+mod authorities;
 mod revocation_queue;
 mod revocations;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use self::revocation_queue::RevocationQueue;
 use crate::settings::IssuerSettings;
@@ -19,6 +21,7 @@ use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{self, Audit, AuditWriter};
+use crate::authority::authorities::Authorities;
 use crate::client_loading::{RegistryContext, load_registry, ready};
 use crate::clients::key_network::KeyNetwork;
 use crate::clients::registry::Registry;
@@ -40,8 +43,8 @@ use crate::store::revocations::StoredRevocations;
 use crate::stored_clients::{self, with_stored};
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
+use crate::token::client_rate::ClientRate;
 use crate::token::possession::Proofs;
-use crate::token::revoke_limit::RevokeLimit;
 use crate::trusted_issuers::Trust;
 
 /// One issuer, without its sockets.
@@ -69,6 +72,7 @@ pub(crate) struct Core {
     /// Whether a key waits until verifiers have it.
     awaits_adoption: AtomicBool,
     verifiers: Verifiers,
+    authorities: Authorities,
     metadata: ArcSwap<Metadata>,
     deny_list: Arc<DenyList>,
     /// What was read last; taken out while it is brought up to date.
@@ -76,7 +80,7 @@ pub(crate) struct Core {
     /// Whether something was written that may not count yet.
     revocations_behind: AtomicBool,
     revocation_queue: RevocationQueue,
-    revoke_limit: RevokeLimit,
+    revocation_rate: ClientRate,
     refresh_families: RefreshFamilies,
     authenticator: Authenticator,
     proofs: Proofs,
@@ -103,14 +107,12 @@ impl Core {
         let read = first_clients(settings, &store, &clock, (&process_key, &metrics));
         let (registry, network, parsed_clients) = read.await?;
         let trust = first_trust(settings, &urls, &clock, &registry).await?;
-        let verifiers = Verifiers::of(store.verifiers().await?);
         let life = registry.longest_token_life();
-        let kept =
-            key_upkeep::keep_keys(settings, &store, clock.as_ref(), life, &verifiers).await?;
+        let (verifiers, kept) = first_keys(settings, &store, clock.as_ref(), life).await?;
         metrics.keys.set(&kept.records);
+        let authorities = Authorities::first(settings, &store, clock.as_ref()).await?;
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
-        let now = UnixTime::from(clock.now());
-        let (deny_list, revocations) = deny_list(&store, &kept.records, now).await?;
+        let (deny_list, revocations) = deny_list(&store, &kept.records, clock.as_ref()).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
         let (audit, writer) = audit::queue();
@@ -121,6 +123,7 @@ impl Core {
         metrics.add_named(|registry| replays.register(registry));
         metrics.add(|registry| {
             store.register(registry);
+            authorities.register(registry);
             authenticator.register(registry);
             proofs.register(registry);
             audit.register(registry);
@@ -141,12 +144,13 @@ impl Core {
             awaits_adoption: AtomicBool::new(awaits_adoption(&kept)),
             keys: ArcSwap::from_pointee(kept.ring),
             verifiers,
+            authorities,
             metadata: ArcSwap::from_pointee(metadata),
             deny_list,
             stored_revocations: Mutex::new(revocations),
             revocations_behind: AtomicBool::new(false),
             revocation_queue: RevocationQueue::new(),
-            revoke_limit: RevokeLimit::default(),
+            revocation_rate: ClientRate::default(),
             refresh_families,
             authenticator,
             proofs,
@@ -167,9 +171,10 @@ impl Core {
         self.changing.acquire().await.ok()
     }
 
-    /// Whether the state of a key changes by itself now.
+    /// Whether the state of a key, or of a certificate authority, changes by itself now.
     pub(crate) fn has_due_key(&self) -> bool {
-        self.now().as_secs() >= self.next_moment.load(Ordering::Relaxed)
+        let now = self.now();
+        now.as_secs() >= self.next_moment.load(Ordering::Relaxed) || self.authorities.is_due(now)
     }
 
     /// Whether something was revoked here that may not count yet.
@@ -241,12 +246,16 @@ impl Core {
         self.metadata.load()
     }
 
+    pub(crate) const fn authorities(&self) -> &Authorities {
+        &self.authorities
+    }
+
     pub(crate) fn deny_list(&self) -> &DenyList {
         &self.deny_list
     }
 
-    pub(crate) const fn revoke_limit(&self) -> &RevokeLimit {
-        &self.revoke_limit
+    pub(crate) const fn revocation_rate(&self) -> &ClientRate {
+        &self.revocation_rate
     }
 
     /// What is done with refresh tokens.
@@ -308,12 +317,25 @@ impl Core {
     }
 }
 
-/// What is revoked at `now`, and what the store says of it.
+/// The keys that it signs with at first, and who has fetched them.
+async fn first_keys(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+    life: Duration,
+) -> Result<(Verifiers, Kept), Error> {
+    let verifiers = Verifiers::of(store.verifiers().await?);
+    let kept = key_upkeep::keep_keys(settings, store, clock, life, &verifiers).await?;
+    Ok((verifiers, kept))
+}
+
+/// What is revoked now, and what the store says of it.
 async fn deny_list(
     store: &Store,
     keys: &[KeyRecord],
-    now: UnixTime,
+    clock: &dyn Clock,
 ) -> Result<(Arc<DenyList>, StoredRevocations), Error> {
+    let now = UnixTime::from(clock.now());
     let (list, mut stored) = (DenyList::new()?, StoredRevocations::default());
     store.read_revocations(&mut stored, now).await?;
     let entries = stored.take_new().into_iter();

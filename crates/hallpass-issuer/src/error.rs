@@ -189,6 +189,19 @@ pub enum Error {
         problem: String,
     },
 
+    // --- the certificate authority
+    /// Nothing of a certificate authority is there without its settings.
+    #[error("there is no certificate authority: `issuer.ca` is missing in the configuration")]
+    NoAuthority,
+    /// There is no certificate authority of this name.
+    #[error("there is no certificate authority {id:?}; the store has {}", known.join(", "))]
+    UnknownAuthority {
+        /// The name that was given.
+        id: String,
+        /// The names of those that there are.
+        known: Vec<String>,
+    },
+
     // --- revocations
     /// What was given cannot be revoked, or not until then.
     #[error("nothing was revoked: {problem}")]

@@ -10,6 +10,8 @@
 //! * **Deny by default.** A client gets the scopes, audiences and grants it is registered for, one audience a token.
 //! * **Private keys are sealed at rest** (AES-256-GCM), and the same key signs after a restart.
 //! * **Keys follow one another by themselves**: announced, signing, retired, deleted, and no token fails on the way.
+//! * **Certificates for registered clients** (`issuer.ca`): short-lived, with the names of a registration and no other; authorities follow
+//!   one another by themselves too.
 //! * **What is revoked ends everywhere within a second**: tokens, clients, subjects and keys stand on a deny-list that verifiers
 //!   follow.
 //! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
@@ -42,6 +44,7 @@
 //! ```
 
 mod audit;
+mod authority;
 mod client_administration;
 mod client_loading;
 mod clients;
@@ -73,7 +76,11 @@ mod token_purpose;
 mod token_shapes;
 mod trusted_issuers;
 
-pub use crate::audit::AUDIT_TARGET;
+pub use crate::audit::origin::AUDIT_TARGET;
+pub use crate::authority::administration::{
+    AuthorityInfo, authority_bundle, authority_report, distrust_authority, rotate_authority,
+};
+pub use crate::authority::record::AuthorityState;
 pub use crate::client_administration::{
     AddedClient, StoredClient, add_client, remove_client, stored_clients,
 };
@@ -81,6 +88,7 @@ pub use crate::clients::assertion_rule::{
     AssertionRule, ClaimCondition, ClaimPattern, InvalidClaimPattern,
 };
 pub use crate::clients::authentication::SecretPlace;
+pub use crate::clients::certificate_names::CertificateNames;
 pub use crate::clients::client_keys::ClientKeys;
 pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
@@ -103,6 +111,7 @@ pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;
 pub use crate::settings::audience::AudienceSettings;
+pub use crate::settings::ca::CaSettings;
 pub use crate::settings::client::ClientSettings;
 pub use crate::settings::client::authentication::{ClientAuthentication, PrivateKeyJwt};
 pub use crate::settings::client::secrets::{
@@ -111,4 +120,6 @@ pub use crate::settings::client::secrets::{
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 pub use crate::token::refusal::assertion::AssertionRefusal;
-pub use crate::token::refusal::{GrantAssertionFault, RefreshFault, Refusal, WireError};
+pub use crate::token::refusal::{
+    CertificateFault, GrantAssertionFault, RefreshFault, Refusal, WireError,
+};

@@ -154,13 +154,17 @@ impl IssuerServer {
         };
         let base_url = settings.base_url.as_ref();
         let urls = PublicUrls::new(&settings.name, base_url, scheme, listening)?;
-        // Before the store is touched: a first start that fails here can be repeated.
         let tls_metrics = TlsMetrics::default();
-        let tls = match &settings.tls {
-            Some(settings) => Some(load_tls(settings, &clock, &tls_metrics).await?),
-            None => None,
+        let load = async || match &settings.tls {
+            Some(settings) => load_tls(settings, &clock, &tls_metrics).await.map(Some),
+            None => Ok(None),
         };
-        let (core, audit) = Core::open(settings, urls, clock, replays).await?;
+        // Before the store is touched: a first start that fails here can be repeated. Not where the store has what the listener reads.
+        let ca = settings.ca.as_ref();
+        let is_of_store = ca.is_some_and(|ca| ca.bundle_file.is_some());
+        let early = if is_of_store { None } else { load().await? };
+        let (core, audit) = Core::open(settings, urls, Arc::clone(&clock), replays).await?;
+        let tls = if is_of_store { load().await? } else { early };
         if tls.is_some() {
             core.metrics()
                 .add(|registry| tls_metrics.register(registry));

@@ -14,6 +14,7 @@ use hallpass_upstream::TrustSampled;
 
 use crate::clients::registration::check_client_id;
 use crate::settings::audience::AudienceSettings;
+use crate::settings::ca::CaSettings;
 use crate::settings::client::ClientSettings;
 use crate::settings::dpop::DpopSettings;
 use crate::settings::exchange::Issuers;
@@ -24,7 +25,9 @@ use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
 use crate::store::SealingKeys;
 
 pub(crate) mod audience;
+pub(crate) mod ca;
 pub(crate) mod client;
+pub(crate) mod client_certificates;
 pub(crate) mod dpop;
 mod exchange;
 mod keys;
@@ -96,6 +99,8 @@ pub struct IssuerSettings {
     pub client_keys_tls: ClientTlsSettings,
     /// `introspection-clients`: who may introspect tokens that are for other services.
     pub introspection_clients: Vec<ClientId>,
+    /// `ca`: the certificate authority; none by default.
+    pub ca: Option<CaSettings>,
     /// `trace.sample-percent` of the whole configuration: how many of the traces that begin with a request to the issuer are exported. Whoever loads the
     /// configuration sets it; by default all.
     pub sampled: Percent,
@@ -135,6 +140,7 @@ impl Default for IssuerSettings {
             trusted_issuers: Vec::new(),
             client_keys_tls: ClientTlsSettings::default(),
             introspection_clients: Vec::new(),
+            ca: None,
             sampled: Percent::ALL,
             trust_sampled: TrustSampled::default(),
         }
@@ -193,9 +199,7 @@ impl IssuerSettings {
         let key_rotation = section.seconds("key-rotation-seconds");
         let key_retention = section.seconds("key-retention-seconds");
         let refresh_token_grace = section.seconds("refresh-token-grace-seconds");
-        let revocations_per_client_per_second = section
-            .count("revocations-per-client-per-second")
-            .and_then(NonZeroU32::new);
+        let most_revocations = section.count("revocations-per-client-per-second");
         let refresh_tokens_per_client = section.count("refresh-tokens-per-client");
         let refresh_tokens_per_subject = section.count("refresh-tokens-per-subject");
         let audiences = section.sections("audiences");
@@ -208,7 +212,8 @@ impl IssuerSettings {
         };
         let whole: Option<Vec<_>> = audiences.iter().cloned().collect();
         let signing = algorithm.zip(whole.as_deref());
-        let clients = read_clients(section, issuers, tls.as_ref(), signing);
+        let ca = CaSettings::read(section);
+        let clients = read_clients(section, issuers, (tls.as_ref(), ca.as_ref()), signing);
         warn_of_slips(section, whole.as_deref(), clients.as_deref());
         let dpop = DpopSettings::read(&section.section("dpop"));
         let client_keys_tls = ClientTlsSettings::read(&section.section("client-keys-tls"));
@@ -231,7 +236,7 @@ impl IssuerSettings {
             key_rotation: key_rotation.filter(|life| !life.is_zero()),
             key_retention: key_retention?,
             refresh_token_grace: refresh_token_grace?,
-            revocations_per_client_per_second: revocations_per_client_per_second?,
+            revocations_per_client_per_second: most_revocations.and_then(NonZeroU32::new)?,
             refresh_tokens_per_client: refresh_tokens_per_client?,
             refresh_tokens_per_subject: refresh_tokens_per_subject?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
@@ -240,16 +245,20 @@ impl IssuerSettings {
             trusted_issuers: trusted_issuers?,
             client_keys_tls: client_keys_tls?,
             introspection_clients: introspection_clients?,
+            ca: ca?,
             ..Self::default()
         })
     }
 }
 
-/// `tls` is what the listener shows and demands, and `signing` what tokens are signed with, when those can be read.
+/// `tls` is what the listener shows and demands, `ca` the certificate authority, and `signing` what tokens are signed with, when those can be read.
 fn read_clients(
     section: &Section<'_>,
     issuers: Issuers<'_>,
-    tls: Option<&Option<ServerTlsSettings>>,
+    (tls, ca): (
+        Option<&Option<ServerTlsSettings>>,
+        Option<&Option<CaSettings>>,
+    ),
     signing: Option<(Algorithm, &[AudienceSettings])>,
 ) -> Option<Vec<ClientSettings>> {
     let sections = section.sections("clients");
@@ -260,6 +269,9 @@ fn read_clients(
     let read: Vec<_> = read.collect();
     if let Some(tls) = tls {
         report_certificates(tls.as_ref(), &sections, &read);
+    }
+    if let Some(ca) = ca {
+        client_certificates::report(ca.as_ref(), &sections, &read);
     }
     for (section, client) in sections.iter().zip(&read) {
         if let (Some(client), Some((algorithm, audiences))) = (client, signing) {

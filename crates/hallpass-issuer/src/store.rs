@@ -3,6 +3,8 @@
 //! It is read at start, at a reload and by an import, never for a token: [`Store::queries`] counts what it is
 //! asked, and a test holds that number still while tokens are issued.
 
+pub(crate) mod authorities;
+mod authority_rows;
 mod client_rows;
 mod clients;
 mod file_in_use;
@@ -10,6 +12,7 @@ mod issuer_mark;
 mod key_file;
 mod key_rows;
 pub(crate) mod keys;
+mod migrations;
 mod old_rows;
 mod private_file;
 pub(crate) mod refresh_families;
@@ -36,12 +39,11 @@ use prometheus_client::registry::Registry;
 use row_list::{RowList, Table};
 use seal::Seal;
 use sealed_rows::SealedRows;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, Transaction};
 use standing::{Access, Standing};
 
 use crate::error::Error;
@@ -125,11 +127,11 @@ impl Store {
                     }
                     (proven, _) => proven?,
                 };
-                migrate(&name, &pool).await?;
+                migrations::run(&name, &pool).await?;
                 proven
             }
             None => {
-                migrate(&name, &pool).await?;
+                migrations::run(&name, &pool).await?;
                 seal::create(&name, &pool, &key_material).await?
             }
         };
@@ -348,54 +350,6 @@ async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     // Only after what was left to be done before it.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
-}
-
-async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
-    let migration = |version, description: &'static str, sql: &'static str| {
-        Migration::new(
-            version,
-            description.into(),
-            MigrationType::Simple,
-            sql.into_sql_str(),
-            false,
-        )
-    };
-    let all = vec![
-        migration(
-            1,
-            "first store",
-            include_str!("../migrations/0001_first_store.sql"),
-        ),
-        migration(
-            2,
-            "announced keys",
-            include_str!("../migrations/0002_announced_keys.sql"),
-        ),
-        migration(
-            3,
-            "key life",
-            include_str!("../migrations/0003_key_life.sql"),
-        ),
-        migration(
-            4,
-            "refresh tokens",
-            include_str!("../migrations/0004_refresh_tokens.sql"),
-        ),
-        migration(
-            5,
-            "revocations",
-            include_str!("../migrations/0005_revocations.sql"),
-        ),
-        migration(
-            6,
-            "client registrations",
-            include_str!("../migrations/0006_client_registrations.sql"),
-        ),
-    ];
-    Migrator::with_migrations(all)
-        .run(pool)
-        .await
-        .map_err(|source| Error::migration(name, source))
 }
 
 #[cfg(test)]

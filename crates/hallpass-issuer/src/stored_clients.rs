@@ -9,6 +9,7 @@ use crate::clients::stored_registration::StoredRegistration;
 use crate::error::Error;
 use crate::settings::IssuerSettings;
 use crate::settings::client::ClientSettings;
+use crate::settings::client_certificates;
 use crate::settings::listener_tls::unmet_need;
 use crate::settings::profile;
 use crate::settings::stored_client::{self, Unusable};
@@ -79,9 +80,11 @@ pub(crate) fn fits<'c>(
     let of_profile = profile::problems(client, settings.algorithm, &settings.audiences);
     let of_listener = unmet_need(client, settings.tls.as_ref());
     let of_listener = of_listener.map(|(key, message)| (key, message.to_owned()));
+    let of_ca = client_certificates::unmet_need(client, settings.ca.as_ref());
     let problems: Vec<_> = of_profile
         .into_iter()
         .chain(of_listener)
+        .chain(of_ca)
         .map(|(key, message)| format!("{key} {message}"))
         .collect();
     match problems.is_empty() {

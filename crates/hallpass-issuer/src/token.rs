@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod claimed_issuer;
 pub(crate) mod client_auth;
+pub(crate) mod client_rate;
 pub(crate) mod credentials;
 pub(crate) mod endpoint;
 pub(crate) mod entitlement;
@@ -17,7 +18,6 @@ pub(crate) mod question;
 mod refreshing;
 pub(crate) mod refusal;
 pub(crate) mod request;
-pub(crate) mod revoke_limit;
 mod revoking;
 pub(crate) mod shown;
 pub(crate) mod throttle;

@@ -324,5 +324,6 @@ fn client(
         refresh_token_life: None,
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        certificate: None,
     })
 }

@@ -68,6 +68,7 @@ pub(crate) fn registrations(
                 refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
                 exchange: client.exchange.clone(),
                 may_revoke: client.may_revoke.clone(),
+                certificate_names: client.certificate.clone(),
                 authentication: authentication(client, process_key, network)?,
             })
         })

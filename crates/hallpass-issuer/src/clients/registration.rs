@@ -5,6 +5,7 @@ use std::time::Duration;
 use hallpass_token::{Audience, ClientId, Scope};
 
 use crate::clients::authentication::Authentication;
+use crate::clients::certificate_names::CertificateNames;
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::profile::ClientProfile;
 
@@ -28,6 +29,8 @@ pub(crate) struct Registration {
     pub(crate) exchange: Vec<ExchangeRule>,
     /// The names of trusted issuers whose tokens it may take back.
     pub(crate) may_revoke: Vec<String>,
+    /// The names in certificates that it gets; `None`: it gets none.
+    pub(crate) certificate_names: Option<CertificateNames>,
     /// How it proves who it is.
     pub(crate) authentication: Authentication,
 }

@@ -18,6 +18,7 @@ use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::authentication::{
     Authentication, CertificateAuthentication, KeyAuthentication, SecretPlace,
 };
+use crate::clients::certificate_names::CertificateNames;
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::profile::ClientProfile;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
@@ -75,6 +76,8 @@ pub(crate) struct Client {
     assertions: Option<Box<Exchange>>,
     /// The names of trusted issuers whose tokens it may take back; none of nearly all.
     pub(crate) may_revoke: Vec<String>,
+    /// The names in certificates that it gets; `None` for nearly all.
+    pub(crate) certificate_names: Option<Box<CertificateNames>>,
     authentication: Authentication,
 }
 
@@ -240,6 +243,7 @@ impl Client {
             refresh_life,
             mut exchange,
             may_revoke,
+            certificate_names,
             authentication,
         } = registration;
         let problem = |problem: String| Error::Registration {
@@ -273,7 +277,6 @@ impl Client {
             by_grant(GrantType::TokenExchange),
             by_grant(GrantType::JwtBearer),
         );
-        let known = before.map(|client| &client.authentication);
         Ok(Self {
             subject: Subject::from(&client_id),
             id: client_id,
@@ -288,7 +291,8 @@ impl Client {
             exchange,
             assertions,
             may_revoke,
-            authentication: authentication.or_known(known),
+            certificate_names: certificate_names.map(Box::new),
+            authentication: authentication.or_known(before.map(|it| &it.authentication)),
         })
     }
 
@@ -408,6 +412,7 @@ mod tests {
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             may_revoke: Vec::new(),
+            certificate_names: None,
             authentication: Authentication::by_secrets(Vec::new()),
         };
         let registrations = (0..clients).map(registration).collect();

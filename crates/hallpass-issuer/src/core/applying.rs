@@ -83,9 +83,11 @@ impl Core {
         let (store, clock) = (&self.store, self.clock.as_ref());
         let life = registry.longest_token_life();
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
+        let authorities = self.keep_authorities(settings).await?;
         let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
         self.read_revocations().await?;
         self.swap_keys(kept);
+        self.authorities.swap(authorities);
         self.registry.store(Arc::new(registry));
         self.trust.swap(trusted);
         self.key_network.store(Arc::new(network));

@@ -41,9 +41,11 @@ impl Core {
         let life = registry.longest_token_life();
         let (store, clock) = (&self.store, self.clock.as_ref());
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
+        let authorities = self.keep_authorities(settings).await?;
         let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
         self.read_revocations().await?;
         self.swap_keys(kept);
+        self.authorities.swap(authorities);
         self.metadata.store(Arc::new(metadata));
         Ok(())
     }

@@ -18,6 +18,10 @@ pub(crate) const REVOKE_PATH: &str = "/oauth2/revoke";
 pub(crate) const INTROSPECT_PATH: &str = "/oauth2/introspect";
 /// Path of the deny-list.
 pub(crate) const REVOCATIONS_PATH: &str = "/oauth2/revocations";
+/// Path of the certificate authority.
+pub(crate) const CERTIFICATE_PATH: &str = "/ca/v1/certificate";
+/// Path of what those trust who trust its certificates.
+pub(crate) const BUNDLE_PATH: &str = "/ca/v1/bundle";
 /// Path of the RFC 8414 document, before the path of the issuer's name.
 pub(crate) const OAUTH_METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 /// Path of the OpenID alias.

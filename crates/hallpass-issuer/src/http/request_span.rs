@@ -7,7 +7,8 @@ use tracing::{Span, field};
 
 use crate::core::Core;
 use crate::http::public_urls::{
-    INTROSPECT_PATH, JWKS_PATH, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
+    BUNDLE_PATH, CERTIFICATE_PATH, INTROSPECT_PATH, JWKS_PATH, REVOCATIONS_PATH, REVOKE_PATH,
+    TOKEN_PATH,
 };
 
 /// The span of one request. Of the level `DEBUG`: it costs a token request nothing where nobody exports it.
@@ -55,7 +56,10 @@ impl RequestSpan {
         }
         let open = Open {
             trace,
-            is_for_known: matches!(route, Some(TOKEN_PATH | REVOKE_PATH | INTROSPECT_PATH)),
+            is_for_known: matches!(
+                route,
+                Some(TOKEN_PATH | REVOKE_PATH | INTROSPECT_PATH | CERTIFICATE_PATH)
+            ),
             trust: settings.trust_sampled,
             sampled: settings.sampled,
         };
@@ -104,6 +108,8 @@ fn route(path: &str) -> Option<&'static str> {
         REVOKE_PATH,
         INTROSPECT_PATH,
         REVOCATIONS_PATH,
+        CERTIFICATE_PATH,
+        BUNDLE_PATH,
     ];
     known.into_iter().find(|known| *known == path)
 }

@@ -15,9 +15,11 @@ use hyper::body::Incoming;
 use tower::Service as _;
 use tracing::Instrument as _;
 
+use crate::authority::endpoint as certificates;
 use crate::core::Core;
 use crate::http::public_urls::{
-    INTROSPECT_PATH, JWKS_PATH, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
+    BUNDLE_PATH, CERTIFICATE_PATH, INTROSPECT_PATH, JWKS_PATH, REVOCATIONS_PATH, REVOKE_PATH,
+    TOKEN_PATH,
 };
 use crate::http::request_span::RequestSpan;
 use crate::http::{health, jwks, metadata, revocations};
@@ -39,6 +41,8 @@ pub(crate) fn public(core: Arc<Core>) -> Router {
         .route(REVOKE_PATH, any(revoke))
         .route(INTROSPECT_PATH, any(introspect))
         .route(REVOCATIONS_PATH, get(deny_list))
+        .route(CERTIFICATE_PATH, any(certificate))
+        .route(BUNDLE_PATH, get(bundle))
         // The place of the metadata depends on the issuer's name, so it has no fixed route.
         .fallback(metadata_or_not_found)
         .with_state(core)
@@ -132,6 +136,28 @@ async fn about_token(core: &Core, about: About, request: Request<Body>) -> Respo
     response.map(Body::new)
 }
 
+/// Without an authority there is nothing at its places.
+async fn certificate(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
+    let source = source(&request);
+    let (parts, body) = request.into_parts();
+    let Some(ring) = core.authorities().ring() else {
+        return not_found(&core, &parts.method, &parts.uri);
+    };
+    let response = if parts.method == Method::POST {
+        certificates::respond(&core, &ring, &parts, body, source).await
+    } else {
+        message::method_not_allowed(&parts.method)
+    };
+    response.map(Body::new)
+}
+
+async fn bundle(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    match core.authorities().ring() {
+        Some(ring) => certificates::bundle(&ring, &headers),
+        None => not_found(&core, &Method::GET, &uri),
+    }
+}
+
 /// Who is at the other end, as far as that is known.
 fn source(request: &Request<Body>) -> Option<IpAddr> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -165,6 +191,11 @@ async fn metadata_or_not_found(
     method: Method,
     uri: Uri,
 ) -> Response<Body> {
+    not_found(&core, &method, &uri)
+}
+
+/// Or the metadata, which stand where nothing else does.
+fn not_found(core: &Core, method: &Method, uri: &Uri) -> Response<Body> {
     let (document, cache_control) = (core.metadata(), core.jwks_cache_control());
-    metadata::response(&document, core.urls(), cache_control, &method, &uri)
+    metadata::response(&document, core.urls(), cache_control, method, uri)
 }

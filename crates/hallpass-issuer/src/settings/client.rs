@@ -5,6 +5,7 @@ use std::time::Duration;
 use hallpass_config::{Key, Kind, Section};
 use hallpass_token::{Audience, ClientId, Scope};
 
+use crate::clients::certificate_names::CertificateNames;
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::profile::ClientProfile;
 use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
@@ -16,6 +17,7 @@ use crate::settings::names::{all_scopes, check_service};
 mod assertions;
 pub(crate) mod authentication;
 mod certificate;
+pub(crate) mod certificate_names;
 pub(crate) mod keys;
 pub(crate) mod secrets;
 mod spring;
@@ -174,6 +176,11 @@ const OWN_KEYS: &[Key] = &[
         log out: services refuse such a token that follow the deny-list here for that issuer (`revocations-url`).",
     )
     .or(""),
+    Key::new(
+        "certificate",
+        Kind::Section(certificate_names::KEYS),
+        "Certificates that it gets of the authority of the issuer (`issuer.ca`), at `/ca/v1/certificate`: the names in them. Without it, none.",
+    ),
 ];
 
 /// Its keys, and what people write who come from elsewhere.
@@ -214,6 +221,8 @@ pub struct ClientSettings {
     pub exchange: Vec<ExchangeRule>,
     /// `may-revoke`: the names of trusted issuers whose tokens it may take back; none by default.
     pub may_revoke: Vec<String>,
+    /// `certificate`: the names in certificates that it gets; none by default.
+    pub certificate: Option<CertificateNames>,
 }
 
 impl ClientSettings {
@@ -238,6 +247,7 @@ impl ClientSettings {
         check_refresh(section, grant_types.as_deref());
         let exchange = read_exchange(section, issuers, grant_types.as_deref());
         let may_revoke = section.texts("may-revoke", |name| issuers.check_named(name));
+        let certificate = certificate_names::read(section);
         Some(Self {
             client_id: client_id?,
             authentication: authentication?,
@@ -251,6 +261,7 @@ impl ClientSettings {
             refresh_token_life,
             exchange: exchange?,
             may_revoke: may_revoke?,
+            certificate: certificate?,
         })
     }
 }

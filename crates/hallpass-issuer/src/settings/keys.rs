@@ -4,7 +4,7 @@ use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
 use crate::settings::client::{self, CLIENT_KEYS};
-use crate::settings::{audience, dpop, trusted_issuer};
+use crate::settings::{audience, ca, dpop, trusted_issuer};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -182,6 +182,12 @@ pub(super) const KEYS: &[Key] = &[
         of which it is an audience by its client id.",
     )
     .or(""),
+    Key::new(
+        "ca",
+        Kind::Section(ca::KEYS),
+        "The certificate authority: short-lived certificates for the clients that have `certificate`, so that services have mutual TLS without \
+        a mesh. Without this section there is none.",
+    ),
     Key::not_ours("client", "here they are a list: `clients`, each with its `client-id`"),
     Key::not_ours("issuer", "here it is `name`"),
     Key::not_ours("endpoint", "here the paths of the endpoints are fixed: see `base-url` for what stands before them"),

@@ -178,6 +178,7 @@ impl ClientRow {
             // Rules of trust stand in the settings only.
             exchange: Vec::new(),
             may_revoke: Vec::new(),
+            certificate_names: None,
             client_id: self.client_id.parse().ok()?,
             scope: self.scope.parse().ok()?,
             audiences: audiences.collect::<Result<_, _>>().ok()?,

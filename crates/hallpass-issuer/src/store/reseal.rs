@@ -5,7 +5,7 @@ use sqlx::sqlite::SqlitePool;
 
 use super::key_rows::{self, KeyRow};
 use super::row_list::Table;
-use super::{client_rows, row_seal, seal};
+use super::{authority_rows, client_rows, row_seal, seal};
 use crate::error::Error;
 
 /// Seals what `outgoing` has sealed, all of it as one when it is whole, with a key made of `material`, which is the store's from then
@@ -26,9 +26,16 @@ pub(super) async fn seal_anew(
     }
     let keys = key_rows::read(&mut transaction).await.map_err(failed)?;
     let clients = client_rows::read(&mut transaction).await.map_err(failed)?;
+    let found_authorities = authority_rows::read(&mut transaction)
+        .await
+        .map_err(failed)?;
     let found = [
         (Table::SigningKeys, key_rows::list(&keys)),
         (Table::Clients, client_rows::list(&clients)),
+        (
+            Table::CertificateAuthorities,
+            authority_rows::list(&found_authorities),
+        ),
     ];
     for (table, found) in &found {
         seal::check_list(name, &mut transaction, outgoing, *table, found).await?;
@@ -50,6 +57,8 @@ pub(super) async fn seal_anew(
     seal::put_list(name, &mut transaction, &sealer, Table::SigningKeys, &meant).await?;
     let clients = client_rows::list(&clients);
     seal::put_list(name, &mut transaction, &sealer, Table::Clients, &clients).await?;
+    let sealers = (outgoing, &sealer);
+    authority_rows::seal_anew(name, &mut transaction, &found_authorities, sealers).await?;
     seal::put_whole(name, &mut transaction, &sealer).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(sealer)

@@ -20,6 +20,7 @@ const TWICE: &str = "twice";
 pub(super) enum Table {
     SigningKeys,
     Clients,
+    CertificateAuthorities,
 }
 
 impl Table {
@@ -28,13 +29,21 @@ impl Table {
         match self {
             Self::SigningKeys => "rows_of_signing_keys",
             Self::Clients => "rows_of_clients",
+            Self::CertificateAuthorities => "rows_of_certificate_authorities",
         }
+    }
+
+    /// Whether a store may have no list of it, which then is an empty one: older versions made none. Nobody can take one away, since all
+    /// lists are under one seal.
+    pub(super) const fn may_be_unlisted(self) -> bool {
+        matches!(self, Self::CertificateAuthorities)
     }
 
     const fn one_row(self) -> &'static str {
         match self {
             Self::SigningKeys => "signing key",
             Self::Clients => "client",
+            Self::CertificateAuthorities => "certificate authority",
         }
     }
 }

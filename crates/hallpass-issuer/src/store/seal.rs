@@ -173,9 +173,11 @@ pub(super) async fn check_list(
         store: name.to_owned(),
         problem,
     };
-    let listed = sealed
-        .and_then(|sealed| RowList::open(sealer, table, &sealed))
-        .ok_or_else(|| damaged(format!("{} does not open", table.list_name())))?;
+    let listed = match sealed {
+        None if table.may_be_unlisted() => Some(RowList::default()),
+        sealed => sealed.and_then(|sealed| RowList::open(sealer, table, &sealed)),
+    };
+    let listed = listed.ok_or_else(|| damaged(format!("{} does not open", table.list_name())))?;
     listed
         .problem(found, table)
         .map_or(Ok(()), |problem| Err(damaged(problem)))
@@ -230,15 +232,21 @@ async fn digest_of_all(
     name: &str,
     connection: &mut SqliteConnection,
 ) -> Result<digest::Digest, Error> {
-    let [keys, clients] = [Table::SigningKeys, Table::Clients].map(Table::list_name);
+    let lists = [
+        Table::SigningKeys,
+        Table::Clients,
+        Table::CertificateAuthorities,
+    ];
+    let [keys, clients, authorities] = lists.map(Table::list_name);
     let [revocations, families] = SealedRows::EVERY.map(SealedRows::seal_name);
     let rows: Vec<(String, String)> = sqlx::query_as(
-        "select name, value from store_meta where name in ($1, $2, $3, $4) order by name",
+        "select name, value from store_meta where name in ($1, $2, $3, $4, $5) order by name",
     )
     .bind(keys)
     .bind(clients)
     .bind(revocations)
     .bind(families)
+    .bind(authorities)
     .fetch_all(connection)
     .await
     .map_err(|source| Error::store(name, source))?;

@@ -58,6 +58,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        certificate_names: None,
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     };
     store

@@ -38,12 +38,12 @@ pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
 }
 
 /// Whole seconds, rounded up: who comes back after them does not come too early.
-pub(super) fn retry_after(wait: Duration) -> HeaderValue {
+pub(crate) fn retry_after(wait: Duration) -> HeaderValue {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     HeaderValue::from(seconds.max(1))
 }
 
-pub(super) fn error_response(wire: WireError) -> Response<Full<Bytes>> {
+pub(crate) fn error_response(wire: WireError) -> Response<Full<Bytes>> {
     let WireError {
         status,
         error,
@@ -57,7 +57,7 @@ pub(super) fn error_response(wire: WireError) -> Response<Full<Bytes>> {
     response
 }
 
-pub(super) fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
+pub(crate) fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(json));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -67,7 +67,7 @@ pub(super) fn json_response(status: StatusCode, json: Bytes) -> Response<Full<By
     response
 }
 
-pub(super) async fn read<B>(body: B) -> Result<Bytes, Refusal>
+pub(crate) async fn read<B>(body: B) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -26,6 +26,7 @@ use crate::clients::registry::Client;
 use crate::core::Core;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
+use crate::token::client_rate::Rate;
 use crate::token::grant::asked::Asked;
 use crate::token::introspection_jwt;
 use crate::token::message::{error_response, json_response, read, retry_after};
@@ -148,9 +149,9 @@ async fn revoke_refresh_token(
 /// Whether `client` may have something revoked now, whatever it is.
 fn admit(core: &Core, client: &Client, attempt: Attempt) -> Result<(), Refusal> {
     let per_second = core.settings().revocations_per_client_per_second;
-    let taken = core
-        .revoke_limit()
-        .take(&client.id, per_second, attempt.monotonic);
+    let taken =
+        core.revocation_rate()
+            .take(&client.id, Rate::per_second(per_second), attempt.monotonic);
     taken.map_err(|retry_after| Refusal::TooManyRevocations { retry_after })
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use hallpass_token::DpopError;
 use http::StatusCode;
 
+pub use self::certificate::CertificateFault;
 pub use self::grant_assertion::GrantAssertionFault;
 pub use self::refresh::RefreshFault;
 
+mod certificate;
 mod grant_assertion;
 mod refresh;
 
@@ -167,6 +169,9 @@ pub enum Refusal {
     /// The assertion that stands for a subject (RFC 7523 section 2.1) is at fault.
     GrantAssertion(GrantAssertionFault),
 
+    /// The request for a certificate is at fault.
+    Certificate(CertificateFault),
+
     // --- the fault of the issuer
     /// The signature could not be made.
     Signing,
@@ -206,7 +211,8 @@ impl Refusal {
     pub const fn retry_after(self) -> Option<Duration> {
         if let Self::TooManyAttempts { retry_after }
         | Self::TooManyRevocations { retry_after }
-        | Self::Refresh(RefreshFault::TooManyLiveTokens { retry_after }) = self
+        | Self::Refresh(RefreshFault::TooManyLiveTokens { retry_after })
+        | Self::Certificate(CertificateFault::TooMany { retry_after }) = self
         {
             Some(retry_after)
         } else if matches!(
@@ -221,6 +227,7 @@ impl Refusal {
                 | Self::Assertion(AssertionRefusal::MemoryFull | AssertionRefusal::KeysUnavailable)
                 | Self::TooManyDpopProofs
                 | Self::ReplayStoreAway
+                | Self::Certificate(CertificateFault::Unavailable)
         ) {
             Some(BUSY_RETRY)
         } else {
@@ -314,6 +321,7 @@ impl Refusal {
             Self::Assertion(why) => why.row(),
             Self::Refresh(fault) => fault.row(),
             Self::GrantAssertion(fault) => fault.row(),
+            Self::Certificate(fault) => fault.row(),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
     }

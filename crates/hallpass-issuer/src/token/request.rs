@@ -199,7 +199,8 @@ impl<'a> Target<'a> {
     }
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+/// Whether the body is said to be a form.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;

@@ -25,6 +25,11 @@ impl<'r> Shown<'r> {
         self.verified
     }
 
+    /// One that anybody may have made.
+    pub(crate) const fn unverified(self) -> Option<&'r UnverifiedPeerCertificates> {
+        self.unverified
+    }
+
     /// Which one it is, whoever made it.
     pub(crate) fn thumbprint(self) -> Option<Thumbprint> {
         let verified = self.verified.map(PeerCertificates::sha256);

@@ -165,6 +165,7 @@ pub(crate) fn client(
         refresh_token_life: None,
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        certificate: None,
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod authority;
 mod bad_input;
 mod client_auth;
 mod client_secrets;

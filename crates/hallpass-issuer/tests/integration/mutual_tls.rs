@@ -7,7 +7,7 @@ mod settings;
 use std::time::Duration;
 
 use hallpass_clock::Clock as _;
-use hallpass_issuer::{ClientAuthentication, ClientKeys, ClientSettings};
+use hallpass_issuer::{ClientAuthentication, ClientKeys, ClientSettings, IssuerSettings};
 use hallpass_tls::{
     CertificateName, ClientAuth, ClientTls, ClientTlsSettings, KeyPairSettings, ServerTlsSettings,
     TestAuthority, TestCertificate, TlsMetrics,
@@ -28,15 +28,15 @@ use crate::harness::{Harness, Response, SECRET, basic, client, request};
 const GRANT: &str = "grant_type=client_credentials";
 
 /// An issuer with TLS, and callers with certificates.
-struct Estate {
-    harness: Harness,
-    folder: TempDir,
+pub(crate) struct Estate {
+    pub(crate) harness: Harness,
+    pub(crate) folder: TempDir,
     authority: TestAuthority,
 }
 
 /// How the listener asks for certificates.
 #[derive(Clone, Copy)]
-enum Asks {
+pub(crate) enum Asks {
     /// Those of the authority alone.
     Want,
     /// Any, and those of the authority are verified.
@@ -46,6 +46,17 @@ enum Asks {
 impl Estate {
     /// With these clients beside `c`, which has a secret.
     async fn start(asks: Asks, clients: impl FnOnce(&TempDir) -> Vec<ClientSettings>) -> Self {
+        Self::with(asks, |settings, folder| {
+            settings.clients.extend(clients(folder));
+        })
+        .await
+    }
+
+    /// With other settings, and files in the folder.
+    pub(crate) async fn with(
+        asks: Asks,
+        change: impl FnOnce(&mut IssuerSettings, &TempDir),
+    ) -> Self {
         let (folder, authority) = (tempfile::tempdir().unwrap(), TestAuthority::new("Test CA"));
         let ca_file = folder.path().join("ca.crt");
         std::fs::write(&ca_file, authority.pem()).unwrap();
@@ -59,10 +70,9 @@ impl Estate {
                 },
             },
         };
-        let clients = clients(&folder);
         let harness = Harness::with(|settings| {
             settings.tls = Some(tls);
-            settings.clients.extend(clients);
+            change(settings, &folder);
         })
         .await;
         Self {
@@ -97,7 +107,7 @@ impl Estate {
         (!received.is_empty()).then(|| Response::parse(&received))
     }
 
-    async fn post_to(
+    pub(crate) async fn post_to(
         &self,
         path: &str,
         pair: Option<&KeyPairSettings>,

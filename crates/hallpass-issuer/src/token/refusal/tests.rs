@@ -1,6 +1,8 @@
+use hallpass_tls::CsrFault;
+
 use super::*;
 
-const ALL: [Refusal; 111] = [
+const ALL: [Refusal; 125] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -117,6 +119,22 @@ const ALL: [Refusal; 111] = [
     Refusal::GrantAssertion(GrantAssertionFault::Actors),
     Refusal::GrantAssertion(GrantAssertionFault::IssuerUnavailable),
     Refusal::GrantAssertion(GrantAssertionFault::TooMany),
+    Refusal::Certificate(CertificateFault::NotRegistered),
+    Refusal::Certificate(CertificateFault::Missing),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::TooLarge)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::NotPem)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::NoRequest)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::Several)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::PrivateKey)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::Malformed)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::Key)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::Algorithm)),
+    Refusal::Certificate(CertificateFault::Request(CsrFault::Signature)),
+    Refusal::Certificate(CertificateFault::TooMany {
+        retry_after: Duration::from_secs(1),
+    }),
+    Refusal::Certificate(CertificateFault::Unavailable),
+    Refusal::Certificate(CertificateFault::Signing),
     Refusal::Signing,
 ];
 

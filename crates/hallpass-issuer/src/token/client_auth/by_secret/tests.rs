@@ -41,6 +41,7 @@ impl Gate {
             refresh_token_life: None,
             exchange: Vec::new(),
             may_revoke: Vec::new(),
+            certificate: None,
         };
         let chosen = (0..chosen).map(|n| client(format!("chosen-{n}"), &format!("chosen {n}")));
         let settings = IssuerSettings {
@@ -184,6 +185,7 @@ fn stored() -> Registration {
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        certificate_names: None,
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     }
 }

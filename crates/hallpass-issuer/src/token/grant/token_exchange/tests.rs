@@ -131,6 +131,7 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         profile: None,
         exchange,
         may_revoke: Vec::new(),
+        certificate_names: None,
         authentication: Authentication::by_secrets(Vec::new()),
     }
 }

@@ -1,0 +1,100 @@
+//! The authorities of an issuer that runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use hallpass_clock::Clock;
+use hallpass_token::UnixTime;
+use prometheus_client::registry::Registry;
+
+use super::bundle_file;
+use super::metrics::AuthorityMetrics;
+use super::ring::AuthorityRing;
+use super::upkeep::{self, Kept};
+use crate::error::Error;
+use crate::settings::IssuerSettings;
+use crate::store::Store;
+use crate::token::client_rate::ClientRate;
+
+/// What requests for certificates read. Empty while `issuer.ca` is not there.
+#[derive(Debug)]
+pub(crate) struct Authorities {
+    ring: ArcSwapOption<AuthorityRing>,
+    /// When the state of one changes next by itself, in seconds since 1970.
+    next_moment: AtomicU64,
+    /// How often each client asks.
+    pub(super) rate: ClientRate,
+    pub(super) metrics: AuthorityMetrics,
+}
+
+impl Authorities {
+    /// Those that the issuer starts with; none without `issuer.ca`.
+    ///
+    /// # Errors
+    /// Those of the store, and [`Error::File`] where the bundle cannot be written.
+    pub(crate) async fn first(
+        settings: &IssuerSettings,
+        store: &Store,
+        clock: &dyn Clock,
+    ) -> Result<Self, Error> {
+        let Some(ca) = &settings.ca else {
+            return Ok(Self::new(None));
+        };
+        let kept = upkeep::keep(ca, store, clock).await?;
+        // Before the files of the listener are read, of which it may be one.
+        write_bundle(ca.bundle_file.as_deref(), &kept).await?;
+        Ok(Self::new(Some(kept)))
+    }
+
+    fn new(kept: Option<Kept>) -> Self {
+        let authorities = Self {
+            ring: ArcSwapOption::empty(),
+            next_moment: AtomicU64::new(u64::MAX),
+            rate: ClientRate::default(),
+            metrics: AuthorityMetrics::default(),
+        };
+        authorities.swap(kept);
+        authorities
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// Signs with those that were `kept` from now on.
+    pub(crate) fn swap(&self, kept: Option<Kept>) {
+        let next = kept.as_ref().and_then(|kept| kept.next_moment);
+        let next = next.map_or(u64::MAX, UnixTime::as_secs);
+        let ends = kept.as_ref().map_or(&[][..], |kept| &kept.ends);
+        self.metrics.show(ends);
+        self.next_moment.store(next, Ordering::Relaxed);
+        self.ring.store(kept.map(|kept| Arc::new(kept.ring)));
+    }
+
+    /// `None` while there are none.
+    pub(crate) fn ring(&self) -> Option<Arc<AuthorityRing>> {
+        self.ring.load_full()
+    }
+
+    /// Whether the state of one changes by itself at `now`.
+    pub(crate) fn is_due(&self, now: UnixTime) -> bool {
+        now.as_secs() >= self.next_moment.load(Ordering::Relaxed)
+    }
+}
+
+/// Puts the bundle of `kept` where the settings want it, before anything is signed that it is needed for.
+///
+/// # Errors
+/// [`Error::File`].
+pub(crate) async fn write_bundle(path: Option<&Path>, kept: &Kept) -> Result<(), Error> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let written = bundle_file::write(path, kept.ring.bundle()).await;
+    written.map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
+}
