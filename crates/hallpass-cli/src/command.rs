@@ -1,6 +1,10 @@
 //! The subcommands: one file each.
 
 mod authz;
+mod ca_bundle;
+mod ca_distrust;
+mod ca_list;
+mod ca_rotate;
 mod client_add;
 mod client_hash;
 mod client_key;
@@ -44,6 +48,9 @@ pub(crate) enum Command {
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage the issuer's certificate authorities.
+    #[command(subcommand)]
+    Ca(CaCommand),
     Revoke(revoke::Revoke),
     Revocations(revocations::Revocations),
     /// Register clients in the issuer's store, and prepare their registration.
@@ -83,6 +90,25 @@ impl KeyCommand {
             Self::Taint(command) => command.run(),
             Self::Import(command) => command.run(),
             Self::ExportPublic(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    List(ca_list::CaList),
+    Rotate(ca_rotate::CaRotate),
+    Distrust(ca_distrust::CaDistrust),
+    Bundle(ca_bundle::CaBundle),
+}
+
+impl CaCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::List(command) => command.run(),
+            Self::Rotate(command) => command.run(),
+            Self::Distrust(command) => command.run(),
+            Self::Bundle(command) => command.run(),
         }
     }
 }
@@ -158,6 +184,7 @@ impl Command {
             Self::Authz(command) => command.run(log),
             Self::Gateway(command) => command.run(log),
             Self::Key(command) => command.run(),
+            Self::Ca(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Revocations(command) => command.run(),
             Self::Client(command) => command.run(),
@@ -183,6 +210,7 @@ impl Command {
         match self {
             Self::Issuer(_) | Self::Authz(_) | Self::Gateway(_) => "info",
             Self::Key(_)
+            | Self::Ca(_)
             | Self::Revoke(_)
             | Self::Revocations(_)
             | Self::Client(_)

@@ -106,6 +106,8 @@ impl Failure {
             | Error::StoreMissing { .. }
             | Error::UnknownKey { .. }
             | Error::TooManyKeys { .. }
+            | Error::NoAuthority
+            | Error::UnknownAuthority { .. }
             | Error::Revocation { .. }
             | Error::Import { .. }
             | Error::KeyIdTaken { .. } => Self::usage(error),

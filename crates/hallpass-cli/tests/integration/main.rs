@@ -5,6 +5,8 @@ mod authz;
 #[cfg(test)]
 mod authz_faults;
 #[cfg(test)]
+mod ca;
+#[cfg(test)]
 mod client_hash;
 mod client_key;
 #[cfg(test)]

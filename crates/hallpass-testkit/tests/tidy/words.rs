@@ -26,6 +26,10 @@ const MAY_NAME_THE_PRIVATE_KEY: [&str; 5] = [
     "examples/shop/src/identity_provider.rs",
 ];
 
+/// The type that holds the private key of a certificate authority, and where code that is not a test may name it.
+const CA_KEY_TYPE: &str = "CaKey";
+const MAY_NAME_THE_CA_KEY: [&str; 1] = ["crates/hallpass-issuer/src/authority/"];
+
 /// The type that holds a private key which signs proofs of possession, and where code that is not a test may name it.
 const PROOF_KEY_TYPE: &str = "DpopKey";
 const MAY_NAME_THE_PROOF_KEY: [&str; 4] = [
@@ -56,6 +60,21 @@ fn only_a_client_names_the_key_that_says_who_it_is() {
         ("crates/hallpass-resource/src/layer.rs", 1),
     ] {
         let found = client_keys(&[SourceFile::new(path, &code)]);
+        assert_eq!(found.len(), problems, "{path}");
+    }
+}
+
+#[test]
+fn only_the_authority_names_the_key_that_signs_certificates() {
+    let files = tree::files(&[".rs"]).unwrap();
+    assert_tidy(&ca_keys(&files));
+    let code = format!("use crate::authority::ca_key::{CA_KEY_TYPE};\n");
+    for (path, problems) in [
+        ("crates/hallpass-issuer/src/authority/ring.rs", 0),
+        ("crates/hallpass-issuer/src/core.rs", 1),
+        ("crates/hallpass-gateway/src/authz.rs", 1),
+    ] {
+        let found = ca_keys(&[SourceFile::new(path, &code)]);
         assert_eq!(found.len(), problems, "{path}");
     }
 }
@@ -165,6 +184,11 @@ fn private_keys(files: &[SourceFile]) -> Vec<String> {
 fn proof_keys(files: &[SourceFile]) -> Vec<String> {
     let (name, places) = (PROOF_KEY_TYPE, &MAY_NAME_THE_PROOF_KEY);
     keys(files, name, places, "only the token client proves")
+}
+
+fn ca_keys(files: &[SourceFile]) -> Vec<String> {
+    let (name, places) = (CA_KEY_TYPE, &MAY_NAME_THE_CA_KEY);
+    keys(files, name, places, "only the authority signs certificates")
 }
 
 fn client_keys(files: &[SourceFile]) -> Vec<String> {
