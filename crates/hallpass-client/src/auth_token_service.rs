@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hallpass_token::{AccessToken, Audience, Scope};
 
+use crate::credential::Credential;
 use crate::error::{TokenError, TokenSettingsError};
 use crate::metrics::ClientMetrics;
 use crate::settings::InternalTokenSettings;
@@ -161,6 +162,13 @@ impl AuthTokenService {
     /// When the settings cannot work; then all stays as it was.
     pub fn apply(&self, settings: &InternalTokenSettings) -> Result<(), TokenSettingsError> {
         self.state.apply(SnapshotPlan::from_settings(settings)?)
+    }
+
+    /// The credential of this name (`internal-token.clients`), or the service's own, as it is now: to ask another endpoint of the issuer by it
+    /// ([`Credential::at`]). `None` when there is none.
+    #[must_use]
+    pub fn credential(&self, name: Option<&str>) -> Option<Credential> {
+        self.state.credential(name)
     }
 
     /// Whether there is a credential at all.

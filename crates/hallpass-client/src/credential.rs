@@ -189,6 +189,19 @@ impl Credential {
         self
     }
 
+    /// The same client at another endpoint of its issuer: one of revocation (RFC 7009) or introspection (RFC 7662).
+    #[must_use]
+    pub fn at(mut self, endpoint: EndpointUrl) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// The endpoint that it asks: that of tokens, unless it was made for another one.
+    #[must_use]
+    pub const fn endpoint(&self) -> &EndpointUrl {
+        &self.endpoint
+    }
+
     /// What a client that signs says of its JWTs: `typ: JWT` in place of `client-authentication+jwt`
     /// (draft-ietf-oauth-rfc7523bis), for servers that refuse the latter, such as Spring Authorization Server. It has no effect on other
     /// clients.

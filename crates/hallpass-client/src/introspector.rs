@@ -37,6 +37,8 @@ pub struct TokenIntrospector {
     endpoint: AskedUrl,
     clock: Arc<dyn Clock>,
     limit: Duration,
+    /// Whether the body of a response is of no interest.
+    takes_any_body: bool,
 }
 
 impl TokenIntrospector {
@@ -49,7 +51,14 @@ impl TokenIntrospector {
             clock: Arc::clone(&network.clock),
             credential,
             limit,
+            takes_any_body: false,
         }
+    }
+
+    /// The same for an endpoint that says all by its status (RFC 7009 section 2.2).
+    pub(crate) fn for_any_body(mut self) -> Self {
+        self.takes_any_body = true;
+        self
     }
 
     /// The body of the response with status 200, at most 64 KiB of JSON by its content type. **Not checked**: what it says.
@@ -113,6 +122,9 @@ impl TokenIntrospector {
                 status: head.status.as_u16(),
                 retry_after: asked_wait(head.status, &head.headers),
             });
+        }
+        if self.takes_any_body {
+            return Ok(Bytes::new());
         }
         let content_type = head.headers.get(CONTENT_TYPE);
         if !content_type.is_some_and(|value| is_json(value.as_bytes())) {

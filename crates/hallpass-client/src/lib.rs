@@ -51,6 +51,7 @@ mod introspector;
 mod metrics;
 mod prover;
 mod replay;
+mod revoker;
 mod settings;
 mod unverified_end;
 
@@ -80,6 +81,7 @@ pub use prover::TokenBinding;
 pub use replay::future::ReplayFuture;
 pub use replay::renew_on::RenewOn;
 pub use replay::{Replay, ReplayLayer};
+pub use revoker::{RevokeError, TokenRevoker};
 pub use settings::{
     ClaimDemand, ClientAssertionSettings, ContextSettings, CredentialSettings,
     InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings, PrivateKeySettings,

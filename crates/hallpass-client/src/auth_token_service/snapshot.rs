@@ -152,6 +152,16 @@ impl Snapshot {
         Some(source.unwrap_or(&credentials.own))
     }
 
+    /// The credential `name`, or the service's own; `None` when switched off, or where there is none of the name.
+    pub(crate) fn credential(&self, name: Option<&str>) -> Option<&Credential> {
+        let credentials = self.credentials.as_ref()?;
+        let source = match name {
+            Some(name) => credentials.by_name.get(name)?,
+            None => &credentials.own,
+        };
+        Some(&source.credential)
+    }
+
     /// The source that an entry of this snapshot was made with.
     pub(crate) fn source_of(&self, entry: &Entry) -> Option<&Arc<ClientCredentials>> {
         let made_with = Arc::as_ptr(&entry.source).cast::<()>();

@@ -22,6 +22,7 @@ use super::reason::Reason;
 use super::seals::Evicted;
 use super::snapshot::{Snapshot, SnapshotPlan};
 use crate::certificate::{LeftBehind, MAX_ROTATIONS};
+use crate::credential::Credential;
 use crate::error::{ResponseFault, TokenError, TokenSettingsError};
 use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
@@ -62,6 +63,10 @@ impl TokenServiceState {
 
     pub(crate) fn metrics(&self) -> &ClientMetrics {
         &self.metrics
+    }
+
+    pub(crate) fn credential(&self, name: Option<&str>) -> Option<Credential> {
+        self.snapshot.load().credential(name).cloned()
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
