@@ -173,7 +173,11 @@ impl Verifier {
         self.metrics.looked_up(hit);
         let entry = match found {
             Some(entry) if hit => entry,
-            other => self.verify_anew(token, issuers, other.as_deref()).await?,
+            other => {
+                // Rare, and as large as all else together: whoever holds a decision holds no room for it.
+                let anew = Box::pin(self.verify_anew(token, issuers, other.as_deref()));
+                anew.await?
+            }
         };
         if let Some(blacklist) = issuers.blacklist_of(&entry.trust) {
             // Verified without it, it would not have been taken from the cache.
