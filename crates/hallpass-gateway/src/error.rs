@@ -32,6 +32,9 @@ pub enum Error {
         /// Its name.
         route: String,
     },
+    /// The access log cannot be opened.
+    #[error("gateway.access-log: {0}")]
+    AccessLog(#[source] io::Error),
     /// A part has ended by itself, which is a fault.
     #[error("the {task} has ended by itself")]
     TaskEnded {
@@ -45,7 +48,7 @@ impl Error {
     #[must_use]
     pub const fn is_of_configuration(&self) -> bool {
         match self {
-            Self::Tls { .. } | Self::Upstream { .. } => true,
+            Self::Tls { .. } | Self::Upstream { .. } | Self::AccessLog(_) => true,
             Self::Listen { .. } | Self::TaskEnded { .. } => false,
         }
     }

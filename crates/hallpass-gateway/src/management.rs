@@ -22,6 +22,8 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// Connections of the address for health and metrics.
 const MANAGEMENT_CONNECTIONS: usize = 64;
 /// One address may have one of so many of them: who reads metrics and leaves its connections open must not keep the platform from asking
@@ -34,6 +36,16 @@ pub(crate) struct Management {
     readiness: Arc<Readiness>,
     /// Locked while `/metrics` is written or something is added; no request needs it.
     registry: Arc<Mutex<Registry>>,
+    pages: Option<Arc<dyn Pages>>,
+}
+
+/// Further pages there, in JSON. They say nothing of callers, tokens and what requests bear.
+pub(crate) trait Pages: Send + Sync {
+    /// The page at `path`, if there is one.
+    fn page(&self, path: &str) -> Option<serde_json::Value>;
+
+    /// What there is, for who asks for something else.
+    fn title(&self) -> &'static str;
 }
 
 impl Management {
@@ -41,7 +53,14 @@ impl Management {
         Self {
             readiness,
             registry: Arc::new(Mutex::new(registry)),
+            pages: None,
         }
+    }
+
+    /// With these pages too.
+    pub(crate) fn with_pages(mut self, pages: Arc<dyn Pages>) -> Self {
+        self.pages = Some(pages);
+        self
     }
 
     /// Adds what somebody else counts, under its full names.
@@ -73,11 +92,19 @@ impl Management {
                 ),
             },
             "/metrics" if is_read => plain(StatusCode::OK, OPEN_METRICS, self.text().into()),
-            _ => problem(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "There are /health/live, /health/ready and /metrics here.",
-            ),
+            path => {
+                let pages = self.pages.as_ref();
+                let page = pages.filter(|_| is_read).and_then(|it| it.page(path));
+                let title = "There are /health/live, /health/ready and /metrics here.";
+                match page {
+                    Some(page) => plain(StatusCode::OK, JSON, format!("{page:#}\n").into()),
+                    None => problem(
+                        StatusCode::NOT_FOUND,
+                        "not_found",
+                        pages.map_or(title, |it| it.title()),
+                    ),
+                }
+            }
         };
         response.map(AnswerBody::from)
     }

@@ -4,24 +4,31 @@
 //! head that the upstream sees (`outgoing.rs`; `identity.rs` last) → `sending.rs`, `retrying.rs` and `attempt.rs` send it → `reply.rs` hands the response on, or
 //! `tunnel.rs` joins two connections. Bodies: `upload.rs`, `download.rs`. What goes wrong on the way becomes a response in `rescue.rs` alone.
 
+mod access_log;
 mod attempt;
 mod cookies;
+mod cors;
 mod download;
 mod forwarded;
 mod head;
 mod hop_by_hop;
 mod identity;
+mod logout;
+mod management;
 mod metrics;
+mod noted;
 mod outgoing;
 mod parts;
 mod pause;
 mod pipeline;
 mod plan;
+mod rates;
 mod reply;
 mod rescue;
 mod retrying;
 mod route;
 pub(crate) mod running;
+mod seen;
 mod sending;
 pub(crate) mod server;
 mod trailers;

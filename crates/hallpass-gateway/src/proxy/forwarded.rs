@@ -1,7 +1,7 @@
 //! What upstreams are told of the caller's connection. Whatever callers say of that themselves is removed, unless they are proxies of ours.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +18,8 @@ const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Longest list of proxies that is handed on, in bytes: beyond it only what is known here is said.
 const MAX_LIST_BYTES: usize = 4_096;
+/// Most proxies of ours that are looked through for the address of a caller.
+const MAX_PROXIES: usize = 32;
 
 /// Headers that only proxies write. `-` stands for any sign that is no letter and no digit: CGI-like programs read them as one. With `*` at the
 /// end all that begin so are meant.
@@ -66,6 +68,29 @@ impl ForwardedRules {
             write: settings.write,
             keep: settings.keep.clone(),
         }
+    }
+
+    /// The address that the request comes from, as far as that is known: of the addresses in `X-Forwarded-For`, from its end, the first that is no
+    /// proxy of ours; that of the connection where its other end is none. To be asked before [`apply`](Self::apply).
+    pub(crate) fn caller(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        let mut caller = peer.ip().to_canonical();
+        if !self.trust.contains(caller) {
+            return caller;
+        }
+        let fields: Vec<_> = headers.get_all(FOR).iter().collect();
+        let fields = fields.into_iter().rev();
+        let listed = fields.flat_map(|it| it.as_bytes().rsplit(|byte| *byte == b','));
+        for text in listed.take(MAX_PROXIES) {
+            // What cannot be read ends what is known.
+            let Some(address) = address_of(text.trim_ascii()) else {
+                break;
+            };
+            caller = address.to_canonical();
+            if !self.trust.contains(caller) {
+                break;
+            }
+        }
+        caller
     }
 
     /// Removes what only proxies write, and writes anew what is known here, behind what a proxy of ours has said.
@@ -209,6 +234,14 @@ fn set_or(
     }
 }
 
+/// Of an element of the list: with or without a port.
+fn address_of(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = || text.parse::<SocketAddr>().ok().map(|it| it.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse().ok().or_else(with_port).or_else(bracketed)
+}
+
 fn port_of(host: Option<&str>, is_tls: bool) -> u16 {
     let named = host.and_then(|host| {
         let (_, port) = host.rsplit_once(':')?;
@@ -329,6 +362,34 @@ mod tests {
     fn nothing_is_written_where_nothing_is_wanted() {
         let none = rules(&[], ForwardedForm::None);
         assert_eq!(applied(&none, &FORGED), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_address_of_a_caller_is_the_last_that_is_no_proxy_of_ours() {
+        let rules = rules(&["10.0.0.0/8", "::1"], ForwardedForm::None);
+        for (peer, lists, expected) in [
+            ("192.0.2.1:1", &["198.51.100.1"][..], "192.0.2.1"),
+            ("10.0.0.1:1", &[], "10.0.0.1"),
+            ("10.0.0.1:1", &["198.51.100.1"], "198.51.100.1"),
+            (
+                "10.0.0.1:1",
+                &["1.1.1.1, 198.51.100.1, 10.0.0.2"],
+                "198.51.100.1",
+            ),
+            ("10.0.0.1:1", &["1.1.1.1", "198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1:1", &["1.1.1.1, unknown"], "10.0.0.1"),
+            ("10.0.0.1:1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("[::1]:1", &["[2001:db8::1]:5000"], "2001:db8::1"),
+            ("[::ffff:10.0.0.1]:1", &["198.51.100.1:70"], "198.51.100.1"),
+        ] {
+            let lists: Vec<_> = lists.iter().map(|it| ("x-forwarded-for", *it)).collect();
+            let caller = rules.caller(peer.parse().unwrap(), &headers(&lists));
+            assert_eq!(
+                caller,
+                expected.parse::<IpAddr>().unwrap(),
+                "{peer} {lists:?}"
+            );
+        }
     }
 
     #[test]

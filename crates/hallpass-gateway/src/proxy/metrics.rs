@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::identity::StrippedCounts;
+use super::rates::RateMetrics;
 
 /// From what is answered from memory to what waits for a slow service.
 const BUCKETS: [f64; 11] = [
@@ -68,6 +69,8 @@ pub(crate) struct ProxyMetrics {
     /// Bytes of bodies that went to callers.
     pub(crate) downloaded: Counter,
     pub(crate) stripped: StrippedCounts,
+    pub(crate) rates: RateMetrics,
+    pub(crate) access_log_dropped: Counter,
     pub(crate) open_tunnels: Gauge,
     pub(crate) connections: ConnectionMetrics,
 }
@@ -88,6 +91,8 @@ impl Default for ProxyMetrics {
             downloaded: of("down"),
             bytes,
             stripped: StrippedCounts::default(),
+            rates: RateMetrics::default(),
+            access_log_dropped: Counter::default(),
             open_tunnels: Gauge::default(),
             connections: ConnectionMetrics::default(),
         }
@@ -141,6 +146,12 @@ impl ProxyMetrics {
             "Connections that have become something else, such as WebSockets",
             it.open_tunnels,
         );
+        gateway.register(
+            "access_log_dropped",
+            "Lines of the access log that were not written",
+            it.access_log_dropped,
+        );
+        self.rates.register(gateway);
         self.connections.register(gateway);
     }
 

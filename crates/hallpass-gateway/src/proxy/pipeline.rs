@@ -3,8 +3,10 @@
 //! 1. `head`: what is no request to a service never gets further.
 //! 2. `hop_by_hop`: what `Connection` names goes first, so that what is judged is what is sent on.
 //! 3. `forwarded`: what strangers say of proxies goes, and what is known here comes, so that nobody behind believes them.
-//! 4. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait.
-//! 5. `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is.
+//! 4. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait. What browsers ask before a page
+//!    may send something (`cors`) is answered here: it has no token and goes no further.
+//! 5. `rates` by address, before a signature costs anything; `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is. Then
+//!    `logout`, and `rates` of callers.
 //! 6. the token for the upstream: without it nothing is sent.
 //! 7. `outgoing`: the headers that the upstream sees; those that name the caller come last, so that nothing later adds one.
 //! 8. the attempts; before the first one no connection is opened and nothing of the body is read.
@@ -17,27 +19,25 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
-use hallpass_listen::ConnectionHandle;
 use hallpass_resource::{Authorized, ResourceServer, grpc_media_type};
 use hallpass_upstream::{Body, Network};
-use http::header::HOST;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, timeout};
 
 use super::attempt::Times;
-use super::forwarded::Told;
 use super::head::{self, Framing};
-use super::hop_by_hop;
-use super::metrics::{ProxyMetrics, RouteCounters};
+use super::logout::LoggedOut;
+use super::metrics::ProxyMetrics;
+use super::noted::Noted;
 use super::outgoing;
 use super::parts::{Came, Peer, ReplyBody};
 use super::plan::{ProxyPlan, Route};
 use super::reply;
 use super::rescue::Trouble;
+use super::seen::{self, Looked, Seen, upgrade_of};
 use super::sending::Sending;
 use super::upload::{self, UploadFault};
 use crate::readiness::Readiness;
@@ -52,13 +52,7 @@ pub(crate) struct Proxy {
     pub(crate) plan: arc_swap::ArcSwap<ProxyPlan>,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) readiness: Arc<Readiness>,
-}
-
-/// A request whose head was looked at.
-struct Seen<'p> {
-    framing: Framing,
-    kept: hop_by_hop::Kept,
-    route: Option<&'p Route>,
+    pub(crate) logged_out: LoggedOut,
 }
 
 impl Proxy {
@@ -80,12 +74,13 @@ impl Proxy {
             begun,
             waits: false,
         };
-        let mut counters = &plan.no_route;
-        let result = self.forward(&plan, &mut came, &mut counters).await;
-        let response = match result {
+        let mut noted = Noted::new(&plan, &came.parts, peer.address.ip());
+        let result = self.forward(&plan, &mut came, &mut noted).await;
+        let mut response = match result {
             Ok(response) => response,
             Err(trouble) => {
-                counters.refused(trouble.by());
+                noted.refused_by = Some(trouble.by());
+                noted.counters.refused(trouble.by());
                 // Who waits for a word before it sends its body must not be told to send it.
                 if let Some(body) = came.body.take().filter(|_| !came.waits) {
                     upload::drain(body);
@@ -94,7 +89,7 @@ impl Proxy {
                 refusal.map(|body| Either::Right(Full::new(body)))
             }
         };
-        counters.answered(response.status(), begun.elapsed().as_secs_f64());
+        noted.answered(&mut response, begun, &*self.network.clock);
         response
     }
 
@@ -102,14 +97,25 @@ impl Proxy {
         &self,
         plan: &'p ProxyPlan,
         came: &mut Came,
-        counters: &mut &'p RouteCounters,
+        noted: &mut Noted<'p>,
     ) -> Result<Response<ReplyBody>, Trouble> {
-        let seen = look(plan, came)?;
-        let authorized = self.decide(plan, &came.parts).await?;
+        let seen = match seen::look(plan, came, noted)? {
+            Looked::Request(seen) => seen,
+            Looked::Preflight(answer) => return Ok(answer.map(Either::Right)),
+        };
+        let authorized = self.admit(plan, came, &seen).await?;
+        noted.passes(&authorized);
+        if let Some(answer) = self.logout_of(plan, &came.parts, &authorized).await? {
+            return Ok(answer.map(Either::Right));
+        }
         let Some(route) = seen.route else {
             return Err(Trouble::NoRoute);
         };
-        *counters = &route.counters;
+        noted.counters = &route.counters;
+        if let Some(limited) = seen.limited() {
+            let who = seen.who(limited, &came.parts, authorized.context());
+            Box::pin(limited.rates.after_decision(who, self.now())).await?;
+        }
         if matches!(seen.framing, Framing::Length(length) if length > route.settings.max_body_bytes)
         {
             return Err(UploadFault::TooLarge.into());
@@ -161,6 +167,24 @@ impl Proxy {
             Some(upgrade) => Ok(reply.switch(answered, upgrade)),
             None => Ok(reply.hand_on(answered)),
         }
+    }
+
+    /// Whether a request may pass; before that costs anything, whether its address may ask.
+    async fn admit(
+        &self,
+        plan: &ProxyPlan,
+        came: &Came,
+        seen: &Seen<'_>,
+    ) -> Result<Authorized, Trouble> {
+        if let Some(limited) = seen.limited() {
+            let who = seen.who(limited, &came.parts, None);
+            Box::pin(limited.rates.before_decision(who, self.now())).await?;
+        }
+        self.decide(plan, &came.parts).await
+    }
+
+    fn now(&self) -> Duration {
+        self.network.clock.monotonic()
     }
 
     /// What the resource server says of a request, in time: it holds nothing that another request waits for, so that dropping it leaves fetches of keys to
@@ -221,39 +245,6 @@ impl Proxy {
     }
 }
 
-/// Looks at the head, without asking anybody.
-fn look<'p>(plan: &'p ProxyPlan, came: &mut Came) -> Result<Seen<'p>, Trouble> {
-    head::check(&came.parts)?;
-    let framing = came.body.as_ref().map_or(Framing::NoBody, Framing::of);
-    let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
-    came.waits = kept.waits;
-    let route = plan.route(&came.parts)?;
-    // As it was named: one that is none has got no further.
-    let host = came.parts.headers.get(HOST).cloned();
-    let host = match came.parts.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => host.as_ref().and_then(|host| host.to_str().ok()),
-    };
-    let path = came.parts.uri.path();
-    let told = Told {
-        peer: came.peer,
-        host,
-        prefix: route.and_then(|route| route.rewrite.stripped_prefix(path)),
-    };
-    plan.forwarded.apply(told, &mut came.parts.headers);
-    Ok(Seen {
-        framing,
-        kept,
-        route,
-    })
-}
-
-/// What becomes of the connection of a request that asks for an upgrade, where it can be had.
-fn upgrade_of(parts: &mut Parts) -> Option<(OnUpgrade, ConnectionHandle)> {
-    let connection = parts.extensions.remove::<ConnectionHandle>()?;
-    Some((parts.extensions.remove::<OnUpgrade>()?, connection))
-}
-
 /// By when there has to be a response.
 fn times(authorized: &Authorized, route: &Route, came: &Came) -> Times {
     let total = route
@@ -282,7 +273,7 @@ async fn in_time<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F:
     });
     match at_once.await {
         Some(output) => Some(output),
-        None => timeout(limit, work).await.ok(),
+        None => Box::pin(timeout(limit, work)).await.ok(),
     }
 }
 

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
 use hallpass_resource::{EncodedCharacters, NormalPath, named_host};
-use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{Method, Uri};
 
+use super::access_log::AccessLog;
+use super::cors::Cors;
 use super::forwarded::ForwardedRules;
 use super::identity::IdentityNames;
+use super::logout::Logout;
 use super::metrics::{NO_ROUTE, RouteCounters};
 use super::parts::Head;
+use super::rates::{Rates, RouteRates};
 use super::rescue::Trouble;
 use super::route::{Rewrite, Routes};
 use super::upstreams::{ServiceMaker, ServiceState, Services, address_of};
@@ -32,6 +36,9 @@ pub(crate) struct ProxyPlan {
     pub(crate) no_route: RouteCounters,
     pub(crate) services: Services,
     pub(crate) encoded: EncodedCharacters,
+    pub(crate) rates: Rates,
+    pub(crate) access_log: AccessLog,
+    pub(crate) logout: Option<Logout>,
     routes: Routes<Route>,
     /// Whether a route asks for hosts.
     names_hosts: bool,
@@ -45,10 +52,19 @@ pub(crate) struct Route {
     pub(crate) token: UpstreamToken,
     pub(crate) counters: RouteCounters,
     pub(crate) rewrite: Rewrite,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) rates: RouteRates,
+}
+
+/// What a plan takes over from the one before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Before<'b> {
+    pub(crate) services: Option<&'b Services>,
+    pub(crate) rates: Option<&'b Rates>,
 }
 
 impl ProxyPlan {
-    /// What `settings` say; services of `before` go on.
+    /// What `settings` say; services and rates of `before` go on.
     ///
     /// # Errors
     /// [`Error::Upstream`].
@@ -56,10 +72,18 @@ impl ProxyPlan {
         settings: &GatewaySettings,
         encoded: EncodedCharacters,
         (maker, tokens): (&ServiceMaker, &AuthTokenService),
-        before: &Services,
+        before: Before<'_>,
+        access_log: AccessLog,
     ) -> Result<Self, Error> {
-        let services = maker.services(settings, before);
+        let none = (Services::new(), Rates::default());
+        let services = maker.services(settings, before.services.unwrap_or(&none.0));
         let metrics = &maker.metrics;
+        let rates = Rates::new(
+            &settings.rates,
+            &maker.network,
+            &metrics.rates,
+            before.rates.unwrap_or(&none.1),
+        );
         let routes = settings.routes.iter().map(|settings| {
             let service = address_of(&settings.to).and_then(|address| services.get(&address));
             let Some(service) = service else {
@@ -71,6 +95,8 @@ impl ProxyPlan {
                 token: UpstreamToken::of(wanted_token(settings), tokens),
                 counters: metrics.of_route(&settings.name),
                 rewrite: Rewrite::new(settings),
+                cors: settings.cors.as_ref().map(Cors::new),
+                rates: rates.of_route(&settings.rates),
                 settings: settings.clone(),
             };
             Ok((settings, route))
@@ -86,6 +112,9 @@ impl ProxyPlan {
             no_route: metrics.of_route(NO_ROUTE),
             encoded,
             services,
+            rates,
+            access_log,
+            logout: settings.logout.as_ref().map(Logout::new),
         })
     }
 
@@ -95,6 +124,18 @@ impl ProxyPlan {
     /// [`Trouble::Path`]: its path has no single meaning, whatever the rules would say of it, or is of several routes by several readings.
     /// [`Trouble::Host`].
     pub(crate) fn route(&self, parts: &Parts) -> Result<Option<&Route>, Trouble> {
+        self.route_for(parts, &parts.method)
+    }
+
+    /// The route of a request by this method in place of its own.
+    ///
+    /// # Errors
+    /// As [`route`](Self::route).
+    pub(crate) fn route_for(
+        &self,
+        parts: &Parts,
+        method: &Method,
+    ) -> Result<Option<&Route>, Trouble> {
         let path = NormalPath::parse_allowing(parts.uri.path(), self.encoded);
         let path = path.map_err(|_| Trouble::Path)?;
         let host = match self.names_hosts {
@@ -104,10 +145,15 @@ impl ProxyPlan {
         let head = Head {
             host: host.as_deref(),
             path: &path,
-            method: &parts.method,
+            method,
             headers: &parts.headers,
         };
         self.routes.find(&head).map_err(|_| Trouble::Path)
+    }
+
+    /// All routes, in their order.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
     }
 }
 

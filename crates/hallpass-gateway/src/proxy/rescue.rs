@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_resource::{DenialResponse, refusal_in_grpc};
+use hallpass_token::BearerError;
 use hallpass_upstream::{
-    DiscoverError, Outcome, Refusal, RetryAdvice, TransportError, TransportErrorKind,
+    DiscoverError, Outcome, RateRefusal, Refusal, RetryAdvice, TransportError, TransportErrorKind,
 };
-use http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use super::head::HeadFault;
@@ -31,6 +32,12 @@ pub(crate) enum Trouble {
     Undecided,
     /// No route is for it.
     NoRoute,
+    /// Its caller has sent more than allowed, or that cannot be known.
+    Rate(RateRefusal),
+    /// Its token was taken back here.
+    LoggedOut,
+    /// The issuer was not told that its token was taken back.
+    NotLoggedOut,
     /// There is no token that the upstream should get.
     NoToken,
     /// Its body.
@@ -116,6 +123,7 @@ impl Trouble {
     pub(crate) fn into_response(self, spoken_grpc: Option<HeaderValue>) -> Response<Bytes> {
         let (told, wait) = (self.told(), self.retry_after());
         let closes = self.ends_connection();
+        let bearer_error = matches!(self, Self::LoggedOut).then_some(BearerError::InvalidToken);
         let response = match self {
             Self::Decided(response) => *response,
             _ => {
@@ -123,10 +131,15 @@ impl Trouble {
                 response.extensions_mut().insert(DenialResponse {
                     status: told.status,
                     code: told.code,
-                    bearer_error: None,
-                    challenge: false,
+                    bearer_error,
+                    challenge: bearer_error.is_some(),
                     title: told.title,
                 });
+                if bearer_error.is_some() {
+                    // As every other token that counts no more (RFC 6750 section 3.1).
+                    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                }
                 if let Some(wait) = wait {
                     // Rounded up: who comes back too early comes twice.
                     let seconds = wait.as_millis().div_ceil(1_000).max(1);
@@ -159,7 +172,11 @@ impl Trouble {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Undecided | Self::NoToken => Some(Duration::from_secs(1)),
+            Self::Undecided
+            | Self::NoToken
+            | Self::NotLoggedOut
+            | Self::Rate(RateRefusal::Away) => Some(Duration::from_secs(1)),
+            Self::Rate(RateRefusal::UsedUp(wait)) => Some(*wait),
             Self::Upstream(UpstreamError::Refused(refusal)) => match refusal {
                 Refusal::BreakerOpen { retry_after, .. }
                 | Refusal::RateLimited { retry_after, .. } => Some(*retry_after),
@@ -173,6 +190,7 @@ impl Trouble {
             | Self::Host
             | Self::Decided(_)
             | Self::NoRoute
+            | Self::LoggedOut
             | Self::Upload(_)
             | Self::Upstream(_)
             | Self::TooLong => None,
@@ -213,6 +231,19 @@ impl Trouble {
                 "No service is known for this request.",
                 "route",
             ),
+            Self::Rate(refusal) => of_rate(*refusal),
+            Self::LoggedOut => told(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "The token was taken back.",
+                "logout",
+            ),
+            Self::NotLoggedOut => told(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "logout_failed",
+                "The token is taken back here; the issuer could not be told.",
+                "logout",
+            ),
             Self::NoToken => told(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no_token",
@@ -228,6 +259,23 @@ impl Trouble {
                 "timeout",
             ),
         }
+    }
+}
+
+fn of_rate(refusal: RateRefusal) -> Told {
+    match refusal {
+        RateRefusal::UsedUp(_) => told(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "More requests were sent than are allowed.",
+            "rate",
+        ),
+        RateRefusal::Away => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "rate_unknown",
+            "How many requests were sent cannot be known at the moment.",
+            "rate",
+        ),
     }
 }
 
@@ -326,6 +374,12 @@ fn of_upstream(error: &UpstreamError) -> Told {
             "The service has not taken the upgrade that was asked for.",
             "upstream",
         ),
+    }
+}
+
+impl From<RateRefusal> for Trouble {
+    fn from(refusal: RateRefusal) -> Self {
+        Self::Rate(refusal)
     }
 }
 

@@ -105,6 +105,11 @@ impl<R> Routes<R> {
     pub(crate) fn asks_for_host(&self) -> bool {
         self.routes.iter().any(|(matcher, _)| matcher.has_hosts())
     }
+
+    /// All of them, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
+        self.routes.iter().map(|(_, route)| route)
+    }
 }
 
 #[cfg(test)]

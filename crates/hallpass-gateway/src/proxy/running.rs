@@ -11,8 +11,9 @@ use hallpass_tls::ServerTls;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 
+use super::access_log::{self, AccessLog};
 use super::pipeline::Proxy;
-use super::plan::ProxyPlan;
+use super::plan::{Before, ProxyPlan};
 use super::upstreams::ServiceMaker;
 use crate::error::Error;
 use crate::management::Management;
@@ -72,7 +73,8 @@ impl RunningGateway {
         settings: &GatewaySettings,
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
-        let _plan = self.plan(settings, encoded)?;
+        let _plan = self.plan(settings, encoded, AccessLog::off())?;
+        access_log::check(&settings.access_log).await?;
         tls_files::change(
             TLS,
             self.tls.as_ref(),
@@ -95,7 +97,9 @@ impl RunningGateway {
         settings: &GatewaySettings,
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
-        let plan = self.plan(settings, encoded)?;
+        let dropped = &self.proxy.metrics.access_log_dropped;
+        let access_log = access_log::open(&settings.access_log, dropped).await?;
+        let plan = self.plan(settings, encoded, access_log)?;
         tls_files::change(
             TLS,
             self.tls.as_ref(),
@@ -116,10 +120,15 @@ impl RunningGateway {
         &self,
         settings: &GatewaySettings,
         encoded: EncodedCharacters,
+        access_log: AccessLog,
     ) -> Result<ProxyPlan, Error> {
-        let before = self.proxy.plan.load();
+        let plan = self.proxy.plan.load();
         let parts = (&self.maker, &self.proxy.tokens);
-        ProxyPlan::new(settings, encoded, parts, &before.services)
+        let before = Before {
+            services: Some(&plan.services),
+            rates: Some(&plan.rates),
+        };
+        ProxyPlan::new(settings, encoded, parts, before, access_log)
     }
 
     fn say_what_needs_a_restart(&self, settings: &GatewaySettings) {
@@ -192,6 +201,8 @@ impl RunningGateway {
                 "requests under way were cut off at the drain limit"
             );
         }
+        let plan = self.proxy.plan.load_full();
+        let _flushed = tokio::task::spawn_blocking(move || plan.access_log.flush()).await;
         // Last, so that readiness says no until the end.
         self.monitored.shutdown_within(Duration::ZERO).await;
         match had_ended {

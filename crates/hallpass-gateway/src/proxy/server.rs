@@ -14,12 +14,15 @@ use hallpass_upstream::Network;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+use super::access_log::{self, AccessLog};
+use super::logout::LoggedOut;
+use super::management::GatewayPages;
 use super::metrics::ProxyMetrics;
 use super::parts::Peer;
 use super::pipeline::Proxy;
-use super::plan::ProxyPlan;
+use super::plan::{Before, ProxyPlan};
 use super::running::{RunningGateway, TLS};
-use super::upstreams::{BreakerMetrics, ServiceMaker, Services};
+use super::upstreams::{BreakerMetrics, ServiceMaker};
 use crate::error::Error;
 use crate::management::{self, Management};
 use crate::readiness::{Readiness, load_keys};
@@ -50,7 +53,7 @@ impl GatewayServer {
     /// The rules of routes ([`GatewaySettings::routes`]) are not looked at: whoever makes the resource server gives them to it.
     ///
     /// # Errors
-    /// [`Error::Listen`], [`Error::Tls`], [`Error::Upstream`].
+    /// [`Error::Listen`], [`Error::Tls`], [`Error::Upstream`], [`Error::AccessLog`].
     pub async fn start(
         gateway: Gateway,
         settings: &GatewaySettings,
@@ -69,7 +72,9 @@ impl GatewayServer {
             metrics: ProxyMetrics::default(),
             breakers: breakers.clone(),
         };
-        let proxy = Arc::new(proxy(gateway, &maker, settings)?);
+        let dropped = &maker.metrics.access_log_dropped;
+        let access_log = access_log::open(&settings.access_log, dropped).await?;
+        let proxy = Arc::new(proxy(gateway, &maker, settings, access_log)?);
         let mut registry = Registry::default();
         breakers.register(&mut registry);
         let ours = registry.sub_registry_with_prefix("hallpass");
@@ -77,7 +82,8 @@ impl GatewayServer {
         if tls.is_some() {
             tls_metrics.register(ours.sub_registry_with_prefix("gateway"));
         }
-        let management = Management::new(Arc::clone(&proxy.readiness), registry);
+        let management = Management::new(Arc::clone(&proxy.readiness), registry)
+            .with_pages(Arc::new(GatewayPages(Arc::clone(&proxy))));
         let front = Front {
             proxy: &proxy,
             settings,
@@ -110,6 +116,7 @@ fn proxy(
     gateway: Gateway,
     maker: &ServiceMaker,
     settings: &GatewaySettings,
+    access_log: AccessLog,
 ) -> Result<Proxy, Error> {
     let Gateway {
         resource,
@@ -117,7 +124,8 @@ fn proxy(
         network,
         encoded,
     } = gateway;
-    let plan = ProxyPlan::new(settings, encoded, (maker, &tokens), &Services::new())?;
+    let parts = (maker, &tokens);
+    let plan = ProxyPlan::new(settings, encoded, parts, Before::default(), access_log)?;
     Ok(Proxy {
         plan: ArcSwap::from_pointee(plan),
         resource,
@@ -125,6 +133,7 @@ fn proxy(
         network,
         metrics: maker.metrics.clone(),
         readiness: Arc::new(Readiness::default()),
+        logged_out: LoggedOut::default(),
     })
 }
 

@@ -8,8 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section, report_doubles};
-use hallpass_resource::RouteRule;
+use hallpass_resource::{RouteRule, Rule};
 use hallpass_tls::ServerTlsSettings;
+use http::Method;
 
 use super::access_log::AccessLogSettings;
 use super::cors::CorsSettings;
@@ -168,10 +169,14 @@ impl GatewaySettings {
     }
 
     /// The rules that stand inline in the routes, for `security.internal-jwt.routes`: without them nobody may call a route. Routes that
-    /// differ by headers alone, and demand the same, have one rule.
+    /// differ by headers alone, and demand the same, have one rule. For `logout` there is one that asks for a good token.
     #[must_use]
     pub fn rules(&self) -> Vec<RouteRule> {
-        let mut rules: Vec<RouteRule> = Vec::new();
+        let logout = self.logout.iter().filter_map(|it| {
+            let path = it.path.parse().ok()?;
+            Some(RouteRule::new(path, Rule::Authenticated).methods([Method::POST]))
+        });
+        let mut rules: Vec<RouteRule> = logout.collect();
         for rule in self.routes.iter().filter_map(|route| route.rule.as_ref()) {
             if !rules.contains(rule) {
                 rules.push(rule.clone());

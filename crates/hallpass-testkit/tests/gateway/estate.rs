@@ -52,6 +52,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) routes: &'a str,
     /// Below `gateway`.
     pub(crate) more: &'a str,
+    /// Beside `gateway`.
+    pub(crate) above: &'a str,
     /// In place of the issuer's.
     pub(crate) jwks_url: Option<String>,
     pub(crate) clock: Option<Arc<ManualClock>>,
@@ -102,13 +104,14 @@ hallpass:
   internal-token: {{ client-id: edge, client-secret: EdgeSecret123!, token-url: '{}' }}
   discovery: {{ static: {{ orders: [{}] }} }}
   security: {{ internal-jwt: {{ jwks-url: '{}' }} }}
-  gateway:
+{}  gateway:
     listen: 127.0.0.1:0
     management: {{ listen: 127.0.0.1:0 }}
 ",
             issuer.token_url(),
             instances.join(", "),
             setup.jwks_url.unwrap_or_else(|| issuer.jwks_url()),
+            setup.above,
         );
         let yaml = yaml(&before, setup.routes, setup.more);
         let gateway_settings = load::<GatewaySettings>(&yaml);

@@ -1,6 +1,10 @@
 //! The gateway over real sockets: what callers send, what upstreams see, and what comes back.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod cors;
+#[cfg(test)]
 mod estate;
 #[cfg(test)]
 mod forwarding;
@@ -9,9 +13,13 @@ mod framing;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod rates;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod retries;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -1,0 +1,233 @@
+//! Taking a token back: the issuer is told, and this gateway lets it in no more from the moment at which its caller asks.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hallpass_client::{AuthTokenService, Credential, RevokeError, TokenRevoker};
+use hallpass_resource::Authorized;
+use hallpass_token::{AccessToken, SecurityContext, UnixTime};
+use hallpass_upstream::{EndpointUrl, Network};
+use http::header::CACHE_CONTROL;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+
+use super::pipeline::Proxy;
+use super::plan::ProxyPlan;
+use super::rescue::Trouble;
+use crate::settings::logout::LogoutSettings;
+
+/// Most tokens that are remembered as taken back, whatever the issuer's list says. The ones that end first are forgotten first.
+const MOST_REMEMBERED: usize = 10_000;
+/// How long the issuer may take.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// `gateway.logout`.
+#[derive(Clone, Debug)]
+pub(crate) struct Logout {
+    settings: LogoutSettings,
+}
+
+impl Logout {
+    pub(crate) fn new(settings: &LogoutSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+        }
+    }
+
+    /// Whether a request asks for it.
+    pub(crate) fn is_asked_by(&self, parts: &Parts) -> bool {
+        parts.method == Method::POST && parts.uri.path() == self.settings.path
+    }
+
+    /// Tells the issuer that `token` is not to count any more.
+    ///
+    /// # Errors
+    /// [`NotTold`]: the token may count elsewhere.
+    pub(crate) async fn tell(
+        &self,
+        token: &AccessToken,
+        tokens: &AuthTokenService,
+        network: &Network,
+    ) -> Result<(), NotTold> {
+        let name = self.settings.credential.as_deref();
+        let credential = tokens.credential(name).ok_or(NotTold::NoCredential)?;
+        let endpoint = match &self.settings.revoke_url {
+            Some(url) => url.clone(),
+            None => beside(&credential).ok_or(NotTold::NoEndpoint)?,
+        };
+        let revoker = TokenRevoker::new(credential.at(endpoint), network, LIMIT);
+        Ok(revoker.revoke(token.expose()).await?)
+    }
+}
+
+impl Proxy {
+    /// What becomes of a request whose caller may pass, as far as its token was taken back, or is to be: an answer, or nothing.
+    ///
+    /// # Errors
+    /// [`Trouble::LoggedOut`], [`Trouble::NotLoggedOut`].
+    pub(crate) async fn logout_of(
+        &self,
+        plan: &ProxyPlan,
+        parts: &Parts,
+        authorized: &Authorized,
+    ) -> Result<Option<Response<Full<Bytes>>>, Trouble> {
+        let Some(context) = authorized.context() else {
+            return Ok(None);
+        };
+        let asked = plan.logout.as_ref().filter(|it| it.is_asked_by(parts));
+        let Some(logout) = asked else {
+            return match self.logged_out.holds(context.token()) {
+                true => Err(Trouble::LoggedOut),
+                false => Ok(None),
+            };
+        };
+        // First: whatever becomes of the issuer, this gateway lets it in no more.
+        let now = UnixTime::from(self.network.clock.now());
+        self.logged_out.note(context, now);
+        let told = Box::pin(logout.tell(context.token(), &self.tokens, &self.network)).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, "a token was taken back here, and the issuer could not be told");
+            return Err(Trouble::NotLoggedOut);
+        }
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(CACHE_CONTROL, no_store);
+        Ok(Some(response))
+    }
+}
+
+/// `revoke` beside `token`.
+fn beside(credential: &Credential) -> Option<EndpointUrl> {
+    let url = credential.endpoint().to_string();
+    let before = url.strip_suffix("/token")?;
+    format!("{before}/revoke").parse().ok()
+}
+
+/// Why the issuer does not know that a token was taken back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotTold {
+    /// There is no client to tell it.
+    #[error("there is no credential in `internal-token` for it")]
+    NoCredential,
+    /// It is not known where.
+    #[error("there is no `logout.revoke-url`, and the token endpoint does not end with `/token`")]
+    NoEndpoint,
+    /// It has not taken it.
+    #[error(transparent)]
+    Revoke(#[from] RevokeError),
+}
+
+/// Tokens that their callers have taken back here, until they end.
+pub(crate) struct LoggedOut {
+    /// How many there are: most gateways know none, and look no further.
+    count: AtomicUsize,
+    /// Hashes of tokens that nobody can aim, and when each ends. Locked for a few instructions.
+    ends: Mutex<HashMap<[u64; 2], UnixTime>>,
+    hashers: [RandomState; 2],
+}
+
+impl Default for LoggedOut {
+    fn default() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            ends: Mutex::default(),
+            hashers: [RandomState::new(), RandomState::new()],
+        }
+    }
+}
+
+impl LoggedOut {
+    /// From now on the token of this caller is let in no more.
+    pub(crate) fn note(&self, context: &SecurityContext, now: UnixTime) {
+        let mut ends = self.ends();
+        ends.retain(|_, end| *end > now);
+        if ends.len() >= MOST_REMEMBERED {
+            let first = ends.iter().min_by_key(|(_, end)| **end);
+            if let Some(first) = first.map(|(key, _)| *key) {
+                ends.remove(&first);
+            }
+        }
+        // What clocks may differ by: the verifier takes a token for so much longer.
+        let end = context.claims().expires_at.saturating_add(LEEWAY);
+        ends.insert(self.key(context.token()), end);
+        self.count.store(ends.len(), Ordering::Relaxed);
+    }
+
+    /// Whether it was taken back here.
+    pub(crate) fn holds(&self, token: &AccessToken) -> bool {
+        self.count.load(Ordering::Relaxed) > 0 && self.ends().contains_key(&self.key(token))
+    }
+
+    fn key(&self, token: &AccessToken) -> [u64; 2] {
+        let [one, other] = &self.hashers;
+        [one, other].map(|it| it.hash_one(token.expose()))
+    }
+
+    fn ends(&self) -> MutexGuard<'_, HashMap<[u64; 2], UnixTime>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The longest `leeway-seconds`.
+const LEEWAY: Duration = Duration::from_secs(300);
+
+impl fmt::Debug for LoggedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoggedOut")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hallpass_token::{TokenClaims, VerifiedClaims};
+
+    use super::*;
+
+    fn context(token: &str, end: u64) -> SecurityContext {
+        let (issuer, audience) = ("login".parse().unwrap(), "shop".parse().unwrap());
+        let claims = TokenClaims::new(
+            issuer,
+            "alice".parse().unwrap(),
+            audience,
+            UnixTime::from_secs(end),
+        );
+        let claims = VerifiedClaims::dangerous_unverified(claims);
+        SecurityContext::new(claims, AccessToken::new(token))
+    }
+
+    #[test]
+    fn a_token_that_was_taken_back_stays_so_until_its_end_and_no_other_is() {
+        let gone = LoggedOut::default();
+        let now = UnixTime::from_secs(1_000);
+        assert!(!gone.holds(&AccessToken::new("a")));
+        gone.note(&context("a", 2_000), now);
+        assert!(gone.holds(&AccessToken::new("a")));
+        assert!(!gone.holds(&AccessToken::new("b")));
+        gone.note(&context("b", 9_000), UnixTime::from_secs(2_299));
+        assert!(gone.holds(&AccessToken::new("a")), "within the leeway");
+        gone.note(&context("b", 9_000), UnixTime::from_secs(2_301));
+        assert!(!gone.holds(&AccessToken::new("a")));
+    }
+
+    #[test]
+    fn no_number_of_logouts_takes_more_memory() {
+        let gone = LoggedOut::default();
+        let now = UnixTime::from_secs(1);
+        for number in 0..10_100_u64 {
+            gone.note(&context(&number.to_string(), 1_000 + number), now);
+        }
+        assert_eq!(gone.count.load(Ordering::Relaxed), MOST_REMEMBERED);
+        assert!(!gone.holds(&AccessToken::new("0")), "the first to end");
+        assert!(gone.holds(&AccessToken::new("10099")));
+    }
+}

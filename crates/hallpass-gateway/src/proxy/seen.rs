@@ -1,0 +1,117 @@
+//! What is known of a request by its head alone.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use hallpass_listen::ConnectionHandle;
+use hallpass_token::SecurityContext;
+use http::Response;
+use http::header::HOST;
+use http::request::Parts;
+use http_body_util::Full;
+use hyper::upgrade::OnUpgrade;
+
+use super::cors;
+use super::forwarded::Told;
+use super::head::{self, Framing};
+use super::hop_by_hop;
+use super::noted::Noted;
+use super::parts::Came;
+use super::plan::{ProxyPlan, Route};
+use super::rates::Who;
+use super::rescue::Trouble;
+
+/// A request whose head was looked at.
+#[derive(Debug)]
+pub(crate) struct Seen<'p> {
+    pub(crate) framing: Framing,
+    pub(crate) kept: hop_by_hop::Kept,
+    pub(crate) route: Option<&'p Route>,
+    /// Where it comes from.
+    address: IpAddr,
+}
+
+/// What a look brings.
+#[derive(Debug)]
+pub(crate) enum Looked<'p> {
+    /// A request to decide about.
+    Request(Seen<'p>),
+    /// The answer to the question of a browser.
+    Preflight(Response<Full<Bytes>>),
+}
+
+impl<'p> Seen<'p> {
+    /// Its route, where that has rates.
+    pub(crate) fn limited(&self) -> Option<&'p Route> {
+        self.route.filter(|route| !route.rates.is_empty())
+    }
+
+    /// Whose request it is.
+    pub(crate) fn who<'a>(
+        &self,
+        route: &'a Route,
+        parts: &'a Parts,
+        context: Option<&'a SecurityContext>,
+    ) -> Who<'a> {
+        Who {
+            route: &route.settings.name,
+            address: self.address,
+            context,
+            headers: &parts.headers,
+        }
+    }
+}
+
+/// Looks at the head, without asking anybody.
+///
+/// # Errors
+/// [`Trouble`]: it is no request that is handed on.
+pub(crate) fn look<'p>(
+    plan: &'p ProxyPlan,
+    came: &mut Came,
+    noted: &mut Noted<'p>,
+) -> Result<Looked<'p>, Trouble> {
+    head::check(&came.parts)?;
+    let framing = came.body.as_ref().map_or(Framing::NoBody, Framing::of);
+    let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
+    came.waits = kept.waits;
+    if let Some(method) = cors::asked_method(&came.parts)
+        && let Some(route) = plan.route_for(&came.parts, &method)?
+        && let Some(cors) = &route.cors
+    {
+        noted.is_asked_about(route);
+        return Ok(Looked::Preflight(cors.preflight(&came.parts)));
+    }
+    let route = plan.route(&came.parts)?;
+    noted.takes(route, &came.parts.headers);
+    // Before what proxies say is taken out.
+    let address = plan
+        .forwarded
+        .caller(came.peer.address, &came.parts.headers);
+    noted.comes_from(address);
+    // As it was named: one that is none has got no further.
+    let host = came.parts.headers.get(HOST).cloned();
+    let host = match came.parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => host.as_ref().and_then(|host| host.to_str().ok()),
+    };
+    let path = came.parts.uri.path();
+    let told = Told {
+        peer: came.peer,
+        host,
+        prefix: route.and_then(|route| route.rewrite.stripped_prefix(path)),
+    };
+    plan.forwarded.apply(told, &mut came.parts.headers);
+    Ok(Looked::Request(Seen {
+        framing,
+        kept,
+        route,
+        address,
+    }))
+}
+
+/// What becomes of the connection of a request that asks for an upgrade, where it can be had.
+pub(crate) fn upgrade_of(parts: &mut Parts) -> Option<(OnUpgrade, ConnectionHandle)> {
+    let connection = parts.extensions.remove::<ConnectionHandle>()?;
+    Some((parts.extensions.remove::<OnUpgrade>()?, connection))
+}

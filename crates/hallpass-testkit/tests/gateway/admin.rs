@@ -1,0 +1,140 @@
+//! What the gateway shows of itself, what it writes of requests, and what it does when a caller takes the token back.
+
+use std::time::Duration;
+
+use super::estate::{Estate, Setup, bearer, send, token};
+use super::raw::{Raw, Says};
+
+const ROUTES: &str = "      - { name: orders, path: /orders/**, to: lb://orders, identity: relay, rule: authenticated, rates: [callers] }";
+const RATES: &str = "    rates: [{ name: callers, by: caller, count: 1000 }]\n";
+
+async fn page(estate: &Estate, path: &str) -> serde_json::Value {
+    let at = estate.gateway.management_addr();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let answer = send(at, request.as_bytes()).await.unwrap();
+    assert_eq!(answer.status, 200, "{path} {answer:?}");
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn the_admin_listener_shows_routes_instances_and_rates_and_no_secret() {
+    let orders = Raw::start().await;
+    let estate = Estate::start_with(&[orders.address], ROUTES, RATES).await;
+    assert_eq!(estate.get("/orders/7?secret=query").await.status, 200);
+    let routes = page(&estate, "/routes").await;
+    assert_eq!(routes[0]["name"], "orders");
+    assert_eq!(routes[0]["to"], "lb://orders/");
+    assert_eq!(routes[0]["has_rule"], true);
+    let upstreams = page(&estate, "/upstreams").await;
+    let instance = &upstreams[0]["instances"][0];
+    assert_eq!(instance["instance"], format!("http://{}", orders.address));
+    assert_eq!(instance["state"], "fit");
+    let rates = page(&estate, "/rates").await;
+    assert_eq!(rates[0]["known"], 1);
+    let all = format!("{routes} {upstreams} {rates} {}", estate.gateway.metrics());
+    let token = bearer("alice");
+    let token = token.rsplit(' ').next().unwrap();
+    for secret in [token, "EdgeSecret123!", "secret=query", "alice"] {
+        assert!(!all.contains(secret), "{secret}");
+    }
+    // Nothing of it where callers come in.
+    let answer = estate.get("/routes").await;
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn an_instance_whose_breaker_is_open_is_shown_so() {
+    let orders = Raw::answering(|_| Says::closes("")).await;
+    let more = "    service-defaults: { breaker: { window: 2, minimum-calls: 2 } }\n    defaults: { retry: { max-attempts: 1 } }\n";
+    let routes = ROUTES.replace(", rates: [callers]", "");
+    let estate = Estate::start_with(&[orders.address], &routes, more).await;
+    for _ in 0..3 {
+        estate.get("/orders/7").await;
+    }
+    let upstreams = page(&estate, "/upstreams").await;
+    let state = &upstreams[0]["instances"][0]["state"];
+    assert_eq!(state, "breaker_open", "{upstreams}");
+}
+
+#[tokio::test]
+async fn the_access_log_has_a_line_a_request_and_nothing_that_is_secret() {
+    let orders = Raw::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let more = format!(
+        "    access-log: {{ level: all, file: '{}', callers: true }}\n",
+        file.display()
+    );
+    let routes = ROUTES.replace(", rates: [callers]", "");
+    let estate = Estate::start_with(&[orders.address], &routes, &more).await;
+    assert_eq!(estate.get("/orders/7?token=secret").await.status, 200);
+    let refused = estate.ask(&["GET /orders/8 HTTP/1.1", "Host: a"]).await;
+    assert_eq!(refused.status, 401);
+    let limit = Duration::from_secs(5);
+    estate.gateway.shutdown_within(limit).await.unwrap();
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines[0]["path"], "/orders/7");
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(
+        (&lines[0]["route"], &lines[0]["service"]),
+        (&"orders".into(), &"orders".into())
+    );
+    assert_eq!(lines[0]["subject"], "alice");
+    assert_eq!(lines[0]["bytes"], 7);
+    assert!(lines[0]["trace"].as_str().is_some_and(|it| it.len() == 32));
+    assert_eq!(lines[1]["status"], 401);
+    assert_eq!(lines[1]["refused_by"], "decision");
+    assert!(lines[1].get("subject").is_none());
+    assert!(!text.contains("secret") && !text.contains("eyJ"), "{text}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_back_is_let_in_no_more_whatever_becomes_of_the_issuer() {
+    let orders = Raw::start().await;
+    let revoked = Raw::answering(|_| Says::ok("")).await;
+    let away = Raw::answering(|_| Says::text("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")).await;
+    let routes = ROUTES.replace(", rates: [callers]", "");
+    for (issuer, status) in [(&revoked, 204), (&away, 503)] {
+        let more = format!(
+            "    logout: {{ path: /bye, revoke-url: 'http://{}/oauth2/revoke' }}\n",
+            issuer.address
+        );
+        let estate = Estate::of(Setup {
+            orders: &[orders.address],
+            routes: &routes,
+            more: &more,
+            ..Setup::default()
+        })
+        .await;
+        let shown = token("alice", Duration::from_secs(600));
+        let alice = format!("Authorization: Bearer {shown}");
+        let ask = async |line: &str| estate.ask(&[line, "Host: a", &alice]).await;
+        assert_eq!(ask("GET /orders/7 HTTP/1.1").await.status, 200);
+        assert_eq!(ask("GET /bye HTTP/1.1").await.status, 403, "POST alone");
+        let answer = ask("POST /bye HTTP/1.1\r\nContent-Length: 0").await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        let told = issuer.only();
+        assert_eq!(told.line, "POST /oauth2/revoke");
+        let form = String::from_utf8(told.body.clone()).unwrap();
+        assert!(form.contains(&format!("token={shown}")), "{form}");
+        let after = ask("GET /orders/7 HTTP/1.1").await;
+        assert_eq!((after.status, after.code()), (401, Some("invalid_token")));
+        let challenge = after.header("www-authenticate").unwrap_or_default();
+        assert!(challenge.contains("invalid_token"), "{after:?}");
+        let line = "GET /orders/7 HTTP/1.1";
+        let other = estate.ask(&[line, "Host: a", &bearer("bob")]).await;
+        assert_eq!(other.status, 200, "another token");
+        // Who asks again is heard again: the issuer may be back.
+        let again = ask("POST /bye HTTP/1.1\r\nContent-Length: 0").await;
+        assert_eq!(again.status, status);
+        let stranger = estate
+            .ask(&["POST /bye HTTP/1.1", "Host: a", "Content-Length: 0"])
+            .await;
+        assert_eq!(stranger.status, 401);
+    }
+}
