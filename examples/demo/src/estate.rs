@@ -17,6 +17,8 @@ use shop::{SERVICE_AUTH_YAML, Shop, Sockets};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use crate::edge::Edge;
+
 /// The customer, as her identity provider calls her.
 pub(crate) const CUSTOMER: &str = "alice";
 /// The same, as the issuer calls her: its `login` is that identity provider.
@@ -36,6 +38,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct Estate {
     pub(crate) issuer: RunningIssuer,
     pub(crate) shop: Shop,
+    /// The gateway in front of it.
+    pub(crate) edge: Edge,
     /// What the customer has got when she logged in.
     token: AccessToken,
     clock: SystemClock,
@@ -94,12 +98,14 @@ impl Estate {
             observer.note(call)
         })
         .await?;
+        let edge = Edge::start(|| shop.gateway()).await?;
         let transport = HttpTransport::new()?;
         let now = clock.now().into();
         let token = shop.identity_provider.token(CUSTOMER, now, TOKEN_LIFE)?;
         Ok(Self {
             issuer,
             shop,
+            edge,
             token,
             clock,
             transport,
@@ -116,6 +122,12 @@ impl Estate {
     /// A good token of the customer.
     pub(crate) fn token(&self) -> &AccessToken {
         &self.token
+    }
+
+    /// Another good token of the customer: she has logged in once more.
+    pub(crate) fn another_token(&self) -> Result<AccessToken, BoxError> {
+        let provider = &self.shop.identity_provider;
+        provider.token(CUSTOMER, self.now(), TOKEN_LIFE)
     }
 
     /// A token of the customer that ended an hour ago.
@@ -158,6 +170,36 @@ impl Estate {
         let url = format!("http://{carrier}/logistics/orders/1001/shipment");
         self.ask(Request::get(url), Some(token), Body::empty())
             .await
+    }
+
+    /// `GET /api/orders` at the gateway, with headers that a customer may write.
+    pub(crate) async fn orders_by_gateway(
+        &self,
+        token: Option<&AccessToken>,
+        headers: &[(&str, &str)],
+    ) -> Result<Response, BoxError> {
+        let url = format!("http://{}/api/orders", self.edge.address());
+        let mut request = Request::get(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(request, token, Body::empty()).await
+    }
+
+    /// `POST /logout` at the gateway.
+    pub(crate) async fn log_out(&self, token: &AccessToken) -> Result<Response, BoxError> {
+        let url = format!("http://{}/logout", self.edge.address());
+        self.ask(Request::post(url), Some(token), Body::empty())
+            .await
+    }
+
+    /// How long ago `since` was, by the monotonic clock.
+    pub(crate) fn elapsed(&self, since: Duration) -> Duration {
+        self.monotonic().saturating_sub(since)
+    }
+
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     async fn ask(
@@ -205,6 +247,7 @@ impl Estate {
     }
 
     pub(crate) async fn stop(self) -> Result<(), BoxError> {
+        self.edge.stop().await?;
         Ok(self.issuer.shutdown_within(Duration::from_secs(1)).await?)
     }
 }

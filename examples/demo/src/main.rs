@@ -1,6 +1,8 @@
 //! The demonstration: the shop over loopback HTTP, with real tokens.
 
 mod curl;
+mod customer;
+mod edge;
 mod estate;
 mod outage;
 mod refusals;
@@ -26,7 +28,7 @@ const OUTPUT: u8 = 74;
 
 /// See it work: a shop of real services with real identities on loopback
 ///
-/// Starts an issuer, an identity provider for customers and three services on free loopback ports,
+/// Starts an issuer, an identity provider for customers, three services and a gateway on free loopback ports,
 /// lets them call one another, and shows each hop. Exits 1 when anything is not as it should be.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version)]
@@ -88,6 +90,7 @@ async fn play(once: bool) -> Result<(), Failure> {
         refusals::play(&estate).await,
         outage::play(&mut estate).await,
         steady_state::play(&estate).await,
+        customer::play(&estate).await,
     ];
     let styled = io::stdout().is_terminal();
     let mut unmet = Vec::new();

@@ -73,6 +73,9 @@ impl IdentityProvider {
         claims.client_id = Some("web-shop".parse()?);
         claims.scope = SCOPE.parse()?;
         claims.issued_at = Some(now);
+        // By this name a single token can be taken back.
+        let id = hallpass::upstream::random_id();
+        claims.token_id = Some(format!("{id:032x}").parse()?);
         Ok(sign(&claims, &self.key, now)?)
     }
 }

@@ -20,7 +20,7 @@ pub struct Shipment {
     pub status: String,
     /// The user of the request, as this service saw it.
     pub asked_for: String,
-    /// The service that acts for the user, as this service saw it.
+    /// The service that acts for the user, as this service saw it, and behind it those that acted before.
     pub asked_by: String,
 }
 
@@ -51,7 +51,9 @@ async fn shipment(
     Path(order_id): Path<u32>,
     customer: CurrentUser,
 ) -> Result<Json<Shipment>, StatusCode> {
-    let actor = customer.actor().map(|actor| actor.subject.to_string());
+    let first = customer.actor();
+    let actors = std::iter::successors(first, |actor| actor.actor.as_deref());
+    let actors: Vec<_> = actors.map(|actor| actor.subject.to_string()).collect();
     let customer = customer.subject().to_string();
     let hers = |parcel: &&(u32, &str, &str)| parcel.0 == order_id && parcel.1 == customer;
     // Somebody else's parcel is not there for her.
@@ -60,6 +62,6 @@ async fn shipment(
         order_id,
         status: (*status).to_owned(),
         asked_for: customer,
-        asked_by: actor.unwrap_or_default(),
+        asked_by: actors.join(", "),
     }))
 }

@@ -66,12 +66,15 @@ pub trait SystemClient {
     async fn report(&self, #[json] report: &DailyReport) -> Result<Receipt, FeignError>;
 }
 
-/// Orders: number, customer, article.
+/// Orders: number, customer (as her identity provider calls her), article.
 const ORDERS: [(u32, &str, &str); 3] = [
     (1001, "alice", "kettle"),
     (1002, "alice", "tea"),
     (2001, "bob", "bicycle"),
 ];
+
+/// How the issuer of the services calls the customers of the identity provider: by its own name for that, and theirs for her.
+const OF_LOGIN: &str = "login|";
 
 /// An order as its customer sees it.
 #[derive(Debug, Serialize)]
@@ -79,6 +82,8 @@ pub struct Order {
     order_id: u32,
     article: &'static str,
     ordered_by: String,
+    /// Who has come with the request for her: nobody, or the gateway.
+    brought_by: Option<String>,
     shipment: Shipment,
 }
 
@@ -142,18 +147,26 @@ async fn my_orders(
         tracing::warn!(%error, what, "a customer's call failed");
         StatusCode::BAD_GATEWAY
     };
-    let profile = service.login.profile().await;
-    let ordered_by = profile.map_err(|error| unknown(error, "profile"))?.name;
+    let brought_by = customer.actor().map(|actor| actor.subject.to_string());
+    let subject = customer.subject().as_str();
+    // Whom the gateway brings has another name, and no token that the identity provider knows.
+    let (name, ordered_by) = match (&brought_by, subject.strip_prefix(OF_LOGIN)) {
+        (Some(_), Some(name)) => (name, subject.to_owned()),
+        (Some(_), None) => return Err(StatusCode::FORBIDDEN),
+        (None, _) => {
+            let profile = service.login.profile().await;
+            let profile = profile.map_err(|error| unknown(error, "profile"))?;
+            (subject, profile.name)
+        }
+    };
     let mut orders = Vec::new();
-    for (order_id, _customer, article) in ORDERS
-        .iter()
-        .filter(|order| order.1 == customer.subject().as_str())
-    {
+    for (order_id, _customer, article) in ORDERS.iter().filter(|order| order.1 == name) {
         let shipment = service.shipment(*order_id).await;
         orders.push(Order {
             order_id: *order_id,
             article,
             ordered_by: ordered_by.clone(),
+            brought_by: brought_by.clone(),
             shipment: shipment.map_err(|error| unknown(error, "shipment"))?,
         });
     }

@@ -21,6 +21,8 @@ const INTERNAL_TOKEN_YAML: &str = include_str!("../config/internal-token.yaml");
 /// What each of the two has for itself.
 const ORDER_SERVICE_YAML: &str = include_str!("../config/order-service.yaml");
 const LOGISTICS_SERVICE_YAML: &str = include_str!("../config/logistics-service.yaml");
+/// What the gateway in front has for itself.
+const GATEWAY_YAML: &str = include_str!("../config/gateway.yaml");
 /// Where things are, and whose tokens count.
 const SHOP_YAML: &str = include_str!("../config/shop.yaml");
 /// The issuer's settings, for code that starts one.
@@ -105,6 +107,8 @@ pub struct Shop {
     carrier: Option<Running>,
     carrier_address: SocketAddr,
     carrier_router: Router,
+    /// The section `discovery` for its sockets.
+    discovery: String,
 }
 
 impl Shop {
@@ -148,7 +152,18 @@ impl Shop {
             carrier: Some(carrier),
             carrier_address,
             carrier_router,
+            discovery,
         })
+    }
+
+    /// The settings of the gateway in front, for code that starts one: of the shop, and of `gateway.yaml`, on free ports.
+    pub fn gateway(&self) -> Loader {
+        Loader::new("scccy")
+            .text("shop.yaml", SHOP_YAML)
+            .text("gateway.yaml", GATEWAY_YAML)
+            .text("sockets", self.discovery.as_str())
+            .flag("gateway.listen", "127.0.0.1:0")
+            .flag("gateway.management.listen", "127.0.0.1:0")
     }
 
     /// All of it ends, callers before whom they call; what is under way is finished.

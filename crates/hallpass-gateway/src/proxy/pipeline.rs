@@ -114,7 +114,8 @@ impl Proxy {
         noted.counters = &route.counters;
         if let Some(limited) = seen.limited() {
             let who = seen.who(limited, &came.parts, authorized.context());
-            Box::pin(limited.rates.after_decision(who, self.now())).await?;
+            let counted = Box::pin(limited.rates.after_decision(who, self.now()));
+            counted.await.map_err(Trouble::Rate)?;
         }
         if matches!(seen.framing, Framing::Length(length) if length > route.settings.max_body_bytes)
         {
@@ -178,7 +179,8 @@ impl Proxy {
     ) -> Result<Authorized, Trouble> {
         if let Some(limited) = seen.limited() {
             let who = seen.who(limited, &came.parts, None);
-            Box::pin(limited.rates.before_decision(who, self.now())).await?;
+            let counted = Box::pin(limited.rates.before_decision(who, self.now()));
+            counted.await.map_err(Trouble::Rate)?;
         }
         self.decide(plan, &came.parts).await
     }

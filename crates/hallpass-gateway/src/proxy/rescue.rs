@@ -377,12 +377,6 @@ fn of_upstream(error: &UpstreamError) -> Told {
     }
 }
 
-impl From<RateRefusal> for Trouble {
-    fn from(refusal: RateRefusal) -> Self {
-        Self::Rate(refusal)
-    }
-}
-
 impl From<HeadFault> for Trouble {
     fn from(fault: HeadFault) -> Self {
         Self::Head(fault)

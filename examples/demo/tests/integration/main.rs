@@ -68,6 +68,7 @@ fn everything_in_the_demo_is_as_it_should_be() {
         "insufficient_scope"
     ]));
     assert!(hop(["down", "200", "breaker_open", "alice"]));
+    by_the_gateway(&outcome.stdout);
     assert!(
         outcome
             .stdout
@@ -77,7 +78,34 @@ fn everything_in_the_demo_is_as_it_should_be() {
         !outcome.stdout.contains('\u{1b}'),
         "no control characters in a pipe"
     );
-    assert!(!outcome.stdout.contains("eyJ"), "no token in the tables");
+}
+
+/// Whom she says she is makes no difference, and what she takes back counts no more.
+fn by_the_gateway(stdout: &str) {
+    let rows = |words: [&str; 3]| {
+        let lines = stdout.lines();
+        let rows = lines.filter(|line| words.iter().all(|word| line.contains(word)));
+        rows.count()
+    };
+    let to_orders = "exchange  login|alice  edge ";
+    assert_eq!(rows(["gateway", to_orders, "200"]), 2);
+    let to_carrier = "logistics-service  exchange  login|alice  order-service, edge ";
+    assert_eq!(rows(["order-service", to_carrier, "200"]), 2);
+    for words in [
+        ["X-User-Id: admin", "alice", "200"],
+        ["without a token", "gateway", "401"],
+        ["POST /logout", "gateway", "204"],
+        ["with that token", "gateway", "401"],
+        [
+            "logged out",
+            "the gateway refused at once",
+            "order-service itself",
+        ],
+    ] {
+        assert_eq!(rows(words), 1, "{words:?}");
+    }
+    assert!(!stdout.contains(" ROLE_ADMIN"));
+    assert!(!stdout.contains("eyJ"), "no token in the tables");
 }
 
 #[test]

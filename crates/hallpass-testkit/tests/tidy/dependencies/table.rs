@@ -132,7 +132,10 @@ pub(super) const MAY_DEPEND_ON: [(&str, &[&str]); 26] = [
     ("hallpass-testkit", &["*"]),
     ("hallpass-bench", &["*"]),
     ("shop", &["hallpass"]),
-    ("demo", &["hallpass", "hallpass-issuer", "shop"]),
+    (
+        "demo",
+        &["hallpass", "hallpass-gateway", "hallpass-issuer", "shop"],
+    ),
     ("caller", &["hallpass"]),
     ("protected", &["hallpass"]),
     ("getting-started", &["hallpass"]),
