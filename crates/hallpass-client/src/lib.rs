@@ -78,6 +78,7 @@ pub use internal_token_cache::{CacheError, InternalTokenCache, SealedToken, Toke
 pub use introspector::TokenIntrospector;
 pub use metrics::ClientMetrics;
 pub use prover::TokenBinding;
+pub use replay::challenge::rejects_bearer_token;
 pub use replay::future::ReplayFuture;
 pub use replay::renew_on::RenewOn;
 pub use replay::{Replay, ReplayLayer};

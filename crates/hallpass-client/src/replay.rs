@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::auth_token_service::handle::TokenHandle;
 use crate::error::CallError;
 
-mod challenge;
+pub(crate) mod challenge;
 mod further;
 pub(crate) mod future;
 pub(crate) mod metrics;

@@ -99,6 +99,40 @@ impl UpstreamToken {
     }
 }
 
+impl UpstreamToken {
+    /// Another token in place of the one of this `generation`, which the upstream has rejected as invalid; `None` where none is to be had.
+    pub(crate) async fn renew(
+        &self,
+        generation: u64,
+        caller: Option<&SecurityContext>,
+    ) -> Option<IssuedToken> {
+        let renewed = match (self, caller) {
+            (Self::Service(handle), _) => handle.renew_rejected(generation).await,
+            (Self::Exchange(handle), Some(caller))
+                if handle.reject_exchanged(caller, generation) =>
+            {
+                handle.exchanged(caller).await
+            }
+            (Self::AsItCame | Self::None | Self::Exchange(_), _) => return None,
+        };
+        match renewed {
+            Ok(token) => Some(token).filter(|token| !token.is_bound()),
+            Err(error) => {
+                tracing::debug!(%error, "a rejected token could not be renewed");
+                None
+            }
+        }
+    }
+
+    /// The upstream has found its token good: further ones may be renewed when they are rejected.
+    pub(crate) fn accepted(&self) {
+        match self {
+            Self::Service(handle) | Self::Exchange(handle) => handle.accepted(),
+            Self::AsItCame | Self::None => {}
+        }
+    }
+}
+
 impl NoToken {
     /// Its name in metrics.
     pub(crate) const fn as_str(&self) -> &'static str {

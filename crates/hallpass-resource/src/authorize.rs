@@ -1,5 +1,6 @@
 //! The decision about a request as a plain function: what the layer asks, and what other frameworks and proxies ask without it.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,6 +123,20 @@ impl Authorized {
     #[must_use]
     pub fn context(&self) -> Option<&SecurityContext> {
         self.context.identity()
+    }
+
+    /// What `make` gives for the verified caller of the request, kept with its token for further requests as long as it `fits`: for who hands requests
+    /// on, and would make the same of the same token each time. One value a token is kept; `None` without a caller.
+    pub fn remembered<T: Any + Send + Sync>(
+        &self,
+        fits: impl FnOnce(&T) -> bool,
+        make: impl FnOnce(&SecurityContext) -> T,
+    ) -> Option<Arc<T>> {
+        let context = self.context()?;
+        Some(match self.end.entry() {
+            Some(entry) => entry.remembered.get(fits, || make(context)),
+            None => Arc::new(make(context)),
+        })
     }
 
     /// All that the request brings for the calls that are made for it: the verified caller, the headers that travel beside the identity, and

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, Weighter};
 
 use crate::blacklist::Asked;
+use crate::remembered::Remembered;
 use crate::trusted_issuer::Trust;
 
 /// Default bound of a cache, in bytes.
@@ -74,6 +75,8 @@ pub(crate) struct CacheEntry {
     pub(crate) marks: RevocationMarks,
     /// What was read of it where the estate lists tokens that were logged out; `None` where nobody looks.
     pub(crate) asked: Option<Arc<Asked>>,
+    /// What whoever hands requests on has made of it.
+    pub(crate) remembered: Remembered,
 }
 
 /// Why a token was found to be good.

@@ -90,6 +90,7 @@ mod path;
 mod patience;
 mod peer;
 mod policy;
+mod remembered;
 mod request_span;
 mod scoped;
 mod server;

@@ -143,6 +143,11 @@ impl TokenEnd {
         }
     }
 
+    /// The token that is watched.
+    pub(crate) fn entry(&self) -> Option<&CacheEntry> {
+        self.0.as_ref().map(|watched| &*watched.entry)
+    }
+
     /// Whether there is anything to wait for.
     pub(crate) const fn is_watched(&self) -> bool {
         self.0.is_some()

@@ -325,6 +325,7 @@ impl Verifier {
             ground,
             marks,
             asked,
+            remembered: Default::default(),
         });
         self.cache.insert(Arc::clone(&entry));
         Ok(entry)

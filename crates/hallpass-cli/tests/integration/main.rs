@@ -15,6 +15,8 @@ mod config_check;
 #[cfg(test)]
 mod descriptors;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod issuer;
 #[cfg(test)]
 mod issuer_secrets;

@@ -199,8 +199,9 @@ impl TokenHandle {
             .with_exchange(caller, |exchanges, exchange| exchanges.join(exchange))?
     }
 
-    /// Forgets the exchanged token of `generation`, which a callee has rejected; whether another one is worth a try.
-    pub(crate) fn reject_exchanged(&self, caller: &SecurityContext, generation: u64) -> bool {
+    /// Forgets the exchanged token of `generation`, which a callee has rejected; whether another one ([`exchanged`](Self::exchanged)) is worth a try: not
+    /// when the one before was rejected just now too. [`ReplayLayer`](crate::ReplayLayer) does so by itself.
+    pub fn reject_exchanged(&self, caller: &SecurityContext, generation: u64) -> bool {
         let rejected = self.0.with_exchange(caller, |exchanges, exchange| {
             exchanges.reject(exchange, generation)
         });

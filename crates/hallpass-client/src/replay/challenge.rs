@@ -1,7 +1,18 @@
 //! Reading `WWW-Authenticate` (RFC 9110 section 11.6.1, RFC 6750 section 3).
 
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
+
 /// Challenges longer than this are not read.
 const MAX_CHALLENGE_BYTES: usize = 4096;
+
+/// Whether the headers of a response say that its request's bearer token is invalid (RFC 6750 section 3.1), in any of its `WWW-Authenticate`: for
+/// code that renews tokens by itself ([`TokenHandle::renew_rejected`](crate::TokenHandle::renew_rejected)). The status is not looked at.
+#[must_use]
+pub fn rejects_bearer_token(headers: &HeaderMap) -> bool {
+    let mut challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    challenges.any(|value| says(value.as_bytes(), b"Bearer", b"invalid_token"))
+}
 
 /// Whether a `Bearer` challenge in this header value has `error="invalid_token"`.
 ///

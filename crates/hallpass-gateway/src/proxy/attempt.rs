@@ -3,6 +3,7 @@
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use hallpass_token::SecurityContext;
 use hallpass_upstream::{
     Admitted, Body, BodyUnderWay, Instance, Network, Outcome, RetryAdvice, TransportFuture,
 };
@@ -31,6 +32,16 @@ pub(crate) struct Attempts<'a> {
     /// Whether it asks for a WebSocket.
     pub(crate) is_upgrade: bool,
     pub(crate) times: Times,
+    /// Where its token is one of ours.
+    pub(crate) renewal: Option<Renewal<'a>>,
+}
+
+/// The token that a request bears, where another one can take its place.
+#[derive(Debug)]
+pub(crate) struct Renewal<'a> {
+    pub(crate) caller: Option<&'a SecurityContext>,
+    /// Which token it is.
+    pub(crate) generation: u64,
 }
 
 /// By when there has to be a response.

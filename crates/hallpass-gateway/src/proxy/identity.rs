@@ -1,5 +1,7 @@
 //! The headers that name the verified caller to upstreams: taken out of every request in every spelling, and written anew from the token alone.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hallpass_resource::{Authorized, TenantHeader, identity_header_value, is_spelling_of};
 use hallpass_token::SecurityContext;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,12 +15,24 @@ use crate::settings::identity::IdentityHeaderSettings;
 /// Which they are.
 #[derive(Debug)]
 pub(crate) struct IdentityNames {
+    /// Which settings they are of, for what is kept with tokens.
+    number: u64,
     settings: IdentityHeaderSettings,
     /// Each that is taken out, with its counter.
     taken: Vec<(HeaderName, Counter)>,
     /// The lengths of their names, one bit each: most headers are told from them by that.
     lengths: u128,
 }
+
+/// What the token of a caller gives for them: made once a token, and kept with it.
+#[derive(Debug)]
+struct Written {
+    number: u64,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Numbers for the names of this process.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// How often callers sent them, by the name that settings have. Clones share the numbers.
 pub(crate) type StrippedCounts = Family<StrippedLabels, Counter>;
@@ -59,6 +73,7 @@ impl IdentityNames {
             counts.get_or_create_owned(&StrippedLabels { header })
         };
         Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             lengths: names.iter().fold(0, |all, name| all | bit(name)),
             taken: names
                 .into_iter()
@@ -100,16 +115,25 @@ impl IdentityNames {
         if let Some((name, ruling)) = authorized.tenant_header() {
             bear_tenant(headers, name, ruling);
         }
-        if let Some(context) = authorized.context() {
-            self.write(headers, context);
+        let written = authorized.remembered(
+            |written: &Written| written.number == self.number,
+            |context| Written {
+                number: self.number,
+                headers: self.of(context),
+            },
+        );
+        for (name, value) in written.iter().flat_map(|written| &written.headers) {
+            headers.insert(name.clone(), value.clone());
         }
     }
 
-    fn write(&self, headers: &mut HeaderMap, context: &SecurityContext) {
+    /// Each that the token speaks of, with its value.
+    fn of(&self, context: &SecurityContext) -> Vec<(HeaderName, HeaderValue)> {
         let claims = context.claims();
+        let mut headers = Vec::new();
         let mut set = |name: &Option<HeaderName>, value: Option<HeaderValue>| {
             if let (Some(name), Some(value)) = (name, value) {
-                headers.insert(name.clone(), value);
+                headers.push((name.clone(), value));
             }
         };
         let subject = claims.subject.as_str();
@@ -134,9 +158,10 @@ impl IdentityNames {
         for (name, claim) in &self.settings.claims {
             let value = claims.extra.get(claim).and_then(text_of);
             if let Some(value) = value {
-                headers.insert(name.clone(), value);
+                headers.push((name.clone(), value));
             }
         }
+        headers
     }
 }
 
@@ -276,9 +301,8 @@ mod tests {
             VerifiedClaims::dangerous_unverified(claims),
             AccessToken::new("t"),
         );
-        let mut headers = HeaderMap::new();
-        names(&settings).write(&mut headers, &context);
-        let mut written: Vec<_> = headers
+        let mut written: Vec<_> = names(&settings)
+            .of(&context)
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
             .collect();

@@ -79,8 +79,10 @@ impl Proxy {
         let mut response = match result {
             Ok(response) => response,
             Err(trouble) => {
-                noted.refused_by = Some(trouble.by());
-                noted.counters.refused(trouble.by());
+                if !trouble.is_answer() {
+                    noted.refused_by = Some(trouble.by());
+                    noted.counters.refused(trouble.by());
+                }
                 // Who waits for a word before it sends its body must not be told to send it.
                 if let Some(body) = came.body.take().filter(|_| !came.waits) {
                     upload::drain(body);
@@ -134,6 +136,10 @@ impl Proxy {
         *request.headers_mut() = std::mem::take(&mut came.parts.headers);
         let path = route.path_for(&came.parts.uri, plan.encoded)?;
         *request.uri_mut() = path.into();
+        let generation = match &bears {
+            Bears::Token(token) => Some(token.generation()),
+            Bears::AsItCame | Bears::Nothing => None,
+        };
         let outgoing = outgoing::Outgoing {
             route,
             names: &plan.names,
@@ -154,6 +160,7 @@ impl Proxy {
             times,
             framing: seen.framing,
             is_upgrade: upgrade.is_some(),
+            generation,
         };
         let has_trailers = seen.kept.wants_trailers || came.spoken_grpc.is_some();
         let answered = sent.send(request, came, has_trailers).await?;

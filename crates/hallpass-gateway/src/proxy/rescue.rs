@@ -111,6 +111,11 @@ const fn told(
 }
 
 impl Trouble {
+    /// Whether it is none: the resource server has answered the request itself.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, Self::Decided(response) if response.status().is_success())
+    }
+
     /// What refuses, for the metrics.
     pub(crate) fn by(&self) -> &'static str {
         match self {

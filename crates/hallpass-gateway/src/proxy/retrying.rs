@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use hallpass_client::rejects_bearer_token;
 use hallpass_upstream::{
     AttemptMade, Body, Instance, NextStep, Outcome as _, RetryAdvice, SpareRequest, next_step,
     random_fraction,
 };
-use http::{Method, Request};
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response, StatusCode};
 
-use super::attempt::{Answered, Attempts, Tried};
+use super::attempt::{Answered, Attempts, Renewal, Tried};
 use super::rescue::UpstreamError;
 use super::upload::Upload;
 
@@ -64,6 +66,7 @@ impl Attempts<'_> {
     ) -> Result<Answered, UpstreamError> {
         let service = &self.route.service;
         let (mut number, mut spare, mut tried) = (1, Some(spare), first);
+        let mut is_renewed = false;
         let mut instances: Vec<Instance> = tried.instance.take().into_iter().collect();
         while let Some(next) = spare.take() {
             if advice(&tried) == RetryAdvice::Stands || !self.can_send_again() {
@@ -75,10 +78,21 @@ impl Attempts<'_> {
                 // Neither their number nor the budget knows of it.
                 service.counters.retries.inc();
                 tokio::time::sleep(RESTART_PAUSE.mul_f64(0.5 + random_fraction())).await;
+                (tried, spare) = self.once_more(next.into_request(), number, &[]).await;
+                continue;
+            }
+            if let Some(renewal) = self.renewal.as_ref().filter(|_| !is_renewed)
+                && is_rejected(&tried)
+            {
+                is_renewed = true;
+                let Renewal { caller, generation } = renewal;
+                let Some(token) = self.route.token.renew(*generation, *caller).await else {
+                    break;
+                };
                 let mut request = next.into_request();
-                spare = self.spare(&request, number);
-                self.add_body(&mut request);
-                tried = self.attempt(request, &[]).await;
+                let headers = request.headers_mut();
+                headers.insert(AUTHORIZATION, token.authorization().clone());
+                (tried, spare) = self.once_more(request, number, &[]).await;
                 continue;
             }
             let made = AttemptMade {
@@ -99,13 +113,22 @@ impl Attempts<'_> {
             }
             service.counters.retries.inc();
             number += 1;
-            let mut request = next.into_request();
-            spare = self.spare(&request, number);
-            self.add_body(&mut request);
-            tried = self.attempt(request, &instances).await;
+            let request = next.into_request();
+            (tried, spare) = self.once_more(request, number, &instances).await;
             instances.extend(tried.instance.take());
         }
         tried.result
+    }
+
+    async fn once_more(
+        &self,
+        mut request: Request<Body>,
+        number: u32,
+        avoid: &[Instance],
+    ) -> (Tried, Option<SpareRequest>) {
+        let spare = self.spare(&request, number);
+        self.add_body(&mut request);
+        (self.attempt(request, avoid).await, spare)
     }
 
     /// What a further attempt is made of; `None` after the last one.
@@ -127,6 +150,17 @@ impl Attempts<'_> {
             *request.body_mut() = upload.body();
         }
     }
+}
+
+/// Whether the upstream says that the token of the request is invalid: once more with another one is no harm, since it has done nothing.
+fn is_rejected(tried: &Tried) -> bool {
+    let said = |response: &Response<Body>| {
+        response.status() == StatusCode::UNAUTHORIZED && rejects_bearer_token(response.headers())
+    };
+    tried
+        .result
+        .as_ref()
+        .is_ok_and(|(response, _)| said(response))
 }
 
 fn advice(tried: &Tried) -> RetryAdvice {

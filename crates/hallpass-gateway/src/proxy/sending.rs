@@ -6,7 +6,7 @@ use hallpass_resource::Authorized;
 use hallpass_upstream::{Body, Network, Outcome as _};
 use http::{Request, StatusCode};
 
-use super::attempt::{Answered, Attempts, Times};
+use super::attempt::{Answered, Attempts, Renewal, Times};
 use super::head::Framing;
 use super::identity::IdentityNames;
 use super::metrics::ProxyMetrics;
@@ -27,6 +27,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) times: Times,
     pub(crate) framing: Framing,
     pub(crate) is_upgrade: bool,
+    /// Which of our tokens it bears, if it does.
+    pub(crate) generation: Option<u64>,
 }
 
 impl Sending<'_> {
@@ -59,6 +61,10 @@ impl Sending<'_> {
             upload: upload.as_ref().filter(|_| !kept),
             is_upgrade: self.is_upgrade,
             times: self.times,
+            renewal: self.generation.map(|generation| Renewal {
+                caller: self.authorized.context(),
+                generation,
+            }),
         };
         let outgoing = Outgoing {
             request,
@@ -67,11 +73,13 @@ impl Sending<'_> {
         let service = &self.route.service;
         let pass = match service.guard.settings().is_empty() {
             true => None,
-            false => Some(
-                Box::pin(service.guard.enter())
-                    .await
-                    .map_err(UpstreamError::from)?,
-            ),
+            false => match Box::pin(service.guard.enter()).await {
+                Ok(pass) => Some(pass),
+                Err(refusal) => {
+                    came.body = upload.as_ref().and_then(Upload::take_rest);
+                    return Err(UpstreamError::from(refusal).into());
+                }
+            },
         };
         let result = attempts.send(outgoing).await;
         let took = self.times.begun.elapsed();
@@ -79,13 +87,18 @@ impl Sending<'_> {
         if let Some(pass) = pass {
             pass.settle(instance_failed(&result), took);
         }
+        let was_accepted = |(response, _): &Answered| {
+            response.status().is_success() || response.status() == StatusCode::FORBIDDEN
+        };
+        if self.generation.is_some() && result.as_ref().is_ok_and(was_accepted) {
+            self.route.token.accepted();
+        }
         if let Some(upload) = &upload {
             self.metrics.uploaded.inc_by(upload.bytes());
         }
         result.map_err(|error| {
             tracing::debug!(%error, route = self.route.settings.name, "no response of the upstream");
-            // What nobody has read is still there to be read.
-            came.body = upload.as_ref().and_then(Upload::take_unread);
+            came.body = upload.as_ref().and_then(Upload::take_rest);
             self.trouble(error, upload.as_ref(), attempts.is_over())
         })
     }

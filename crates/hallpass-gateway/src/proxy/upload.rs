@@ -59,6 +59,8 @@ pub(crate) struct Upload {
 struct Shared {
     /// Until somebody reads it.
     unread: Mutex<Option<Incoming>>,
+    /// What is left of one that was too large: its sender is to see the response.
+    rest: Mutex<Option<Incoming>>,
     fault: OnceLock<UploadFault>,
     /// For its sender.
     waits: AtomicBool,
@@ -78,6 +80,7 @@ impl Upload {
         Self {
             shared: Arc::new(Shared {
                 unread: Mutex::new(Some(body)),
+                rest: Mutex::new(None),
                 fault: OnceLock::new(),
                 waits: AtomicBool::new(false),
                 last: AtomicU64::new(0),
@@ -106,9 +109,16 @@ impl Upload {
         self.shared.unread().is_some()
     }
 
-    /// What its sender still has, if nothing was read of it.
-    pub(crate) fn take_unread(&self) -> Option<Incoming> {
-        self.shared.unread().take()
+    /// What is still to be read of it, and nobody wants any more.
+    pub(crate) fn take_rest(&self) -> Option<Incoming> {
+        let unread = self.shared.unread().take();
+        unread.or_else(|| {
+            self.shared
+                .rest
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+        })
     }
 
     /// Why it was ended, if it was: then no fault of the upstream's counts.
@@ -156,8 +166,12 @@ struct Sent {
 
 impl Sent {
     fn fail(&mut self, fault: UploadFault) -> BoxError {
-        let _first = self.upload.shared.fault.set(fault);
-        self.body = None;
+        let shared = &self.upload.shared;
+        let _first = shared.fault.set(fault);
+        let body = self.body.take();
+        if fault == UploadFault::TooLarge {
+            *shared.rest.lock().unwrap_or_else(PoisonError::into_inner) = body;
+        }
         fault.into()
     }
 
@@ -197,7 +211,7 @@ impl HttpBody for Sent {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         if this.body.is_none() {
-            this.body = this.upload.take_unread();
+            this.body = this.upload.shared.unread().take();
         }
         loop {
             let Some(body) = &mut this.body else {

@@ -97,19 +97,25 @@ impl Estate {
         let issuer = TestIssuer::of(settings).start().await.unwrap();
         issuer.import_key(KEY).await.unwrap();
         let instances: Vec<_> = setup.orders.iter().map(|it| format!("'{it}'")).collect();
+        let discovery = match instances.is_empty() {
+            true => String::new(),
+            false => format!(
+                "discovery: {{ static: {{ orders: [{}] }} }}",
+                instances.join(", ")
+            ),
+        };
         let before = format!(
             "
 hallpass:
   service: {{ name: edge }}
   internal-token: {{ client-id: edge, client-secret: EdgeSecret123!, token-url: '{}' }}
-  discovery: {{ static: {{ orders: [{}] }} }}
+  {discovery}
   security: {{ internal-jwt: {{ jwks-url: '{}' }} }}
 {}  gateway:
     listen: 127.0.0.1:0
     management: {{ listen: 127.0.0.1:0 }}
 ",
             issuer.token_url(),
-            instances.join(", "),
             setup.jwks_url.unwrap_or_else(|| issuer.jwks_url()),
             setup.above,
         );

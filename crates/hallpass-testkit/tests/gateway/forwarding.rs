@@ -1,10 +1,14 @@
 //! Which requests reach which service, as whom, and what never gets there.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
-use super::estate::{Estate, bearer, send, token};
+use super::estate::{Estate, Setup, bearer, send, token};
 use super::raw::{Raw, Seen};
 
 const ORDERS: &str = "      - { name: orders, path: /orders/**, to: 'lb://orders', identity: relay, rule: authenticated }";
@@ -294,4 +298,66 @@ async fn an_upstream_that_is_not_there_is_said_to_be_away() {
         (502, Some("upstream_unreachable"))
     );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+/// A server of keys that says nothing before it is told, and then what the issuer says.
+async fn held_keys() -> (String, Arc<OnceLock<SocketAddr>>, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (issuer, told) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
+    let (at, tell) = (Arc::clone(&issuer), Arc::clone(&told));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _gateway)) = listener.accept().await {
+            let (at, tell) = (Arc::clone(&at), Arc::clone(&tell));
+            tokio::spawn(async move {
+                tell.notified().await;
+                // For the next ones.
+                tell.notify_one();
+                let mut issuer = TcpStream::connect(at.get().unwrap()).await.unwrap();
+                let _copied = tokio::io::copy_bidirectional(&mut stream, &mut issuer).await;
+            });
+        }
+    });
+    (url, issuer, told)
+}
+
+#[tokio::test]
+async fn the_choice_of_a_route_is_never_made_again_after_a_wait() {
+    let [first, second] = [Raw::start().await, Raw::start().await];
+    let route = |to: SocketAddr| {
+        format!(
+            "      - {{ name: orders, path: /orders/**, to: 'http://{to}', identity: relay, rule: authenticated }}"
+        )
+    };
+    let (url, issuer, tell) = held_keys().await;
+    let routes = route(first.address);
+    let mut estate = Estate::of(Setup {
+        routes: &routes,
+        more: "    decision-timeout-ms: 20000",
+        jwks_url: Some(format!("{url}/oauth2/jwks")),
+        ..Setup::default()
+    })
+    .await;
+    let at = estate.issuer.jwks_url();
+    let at = at.strip_prefix("http://").unwrap().split('/').next();
+    issuer.set(at.unwrap().parse().unwrap()).unwrap();
+    // The head is there, and waits for the keys.
+    let mut stream = TcpStream::connect(estate.address()).await.unwrap();
+    let head = format!(
+        "GET /orders/7 HTTP/1.1\r\nHost: a\r\n{}\r\nConnection: close\r\n\r\n",
+        bearer("alice")
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let waits = tokio::time::timeout(Duration::from_millis(300), stream.read_u8()).await;
+    assert!(waits.is_err(), "{waits:?}");
+    estate
+        .reload(&route(second.address), "    decision-timeout-ms: 20000")
+        .await;
+    tell.notify_one();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!([first.seen().len(), second.seen().len()], [1, 0]);
+    assert_eq!(estate.get("/orders/7").await.status, 200);
+    assert_eq!([first.seen().len(), second.seen().len()], [1, 1]);
 }

@@ -11,6 +11,8 @@ mod forwarding;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod rates;

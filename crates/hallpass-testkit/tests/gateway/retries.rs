@@ -128,3 +128,28 @@ async fn a_restart_of_the_only_instance_loses_no_request() {
     assert_eq!((asked.0.status, asked.1.status), (200, 200));
     assert_eq!(asked.2.seen().len(), 2);
 }
+
+#[tokio::test]
+async fn a_token_of_ours_that_is_rejected_is_renewed_once() {
+    let rejects = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer realm=\"a\", error=\"invalid_token\"\r\ncontent-length: 0\r\n\r\n";
+    for (identity, times, status, seen) in [
+        ("exchange, audience: logistics-service", 1, 200, 2),
+        ("service, audience: stock-service", 1, 200, 2),
+        ("exchange, audience: logistics-service", 2, 401, 2),
+        // It is the caller's own: who gets a new one is the caller.
+        ("relay", 1, 401, 1),
+    ] {
+        let orders = failing(times, Says::text(rejects)).await;
+        let route = format!(
+            "      - {{ name: orders, path: /orders/**, to: 'lb://orders', identity: {identity}, rule: authenticated }}"
+        );
+        let estate = Estate::start(orders.address, &route).await;
+        assert_eq!(estate.get("/orders/7").await.status, status, "{identity}");
+        let all = orders.seen();
+        assert_eq!(all.len(), seen, "{identity}");
+        if let [first, second] = &all[..] {
+            let [first, second] = [first, second].map(|it| it.header("authorization"));
+            assert_ne!(first, second, "{identity}");
+        }
+    }
+}
