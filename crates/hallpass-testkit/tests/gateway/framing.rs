@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -107,4 +111,42 @@ async fn a_hostile_upstream_cannot_split_a_response() {
         assert_eq!(first.status, status, "{text:?}: {all}");
         assert!(!all.contains("x-hop"), "{all}");
     }
+}
+
+#[tokio::test]
+async fn a_caller_by_http_2_reaches_a_service_by_http_1() {
+    let orders = Raw::answering(|seen| match seen.line.starts_with("HEAD") {
+        true => Says::text("HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"),
+        false => Says::ok("service"),
+    })
+    .await;
+    let estate = Estate::start(orders.address, ROUTES).await;
+    let stream = TcpStream::connect(estate.address()).await.unwrap();
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.unwrap();
+    tokio::spawn(connection);
+    // Cookies come in crumbs (RFC 9113 section 8.2.3), and go on as one field.
+    let request = http::Request::post("http://shop.example/open/7?a=b")
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("te", "trailers")
+        .header("x-user-id", "root")
+        .body(Full::new(Bytes::from_static(b"abc")).boxed())
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "service");
+    let seen = orders.only();
+    assert_eq!(seen.line, "POST /open/7?a=b");
+    assert_eq!(seen.header("cookie"), Some("a=1; b=2"));
+    assert_eq!(seen.header("host"), Some(&*orders.address.to_string()));
+    assert_eq!(seen.header("x-forwarded-host"), Some("shop.example"));
+    assert_eq!((seen.all("x-user-id").len(), seen.all("te").len()), (0, 0));
+    assert_eq!(seen.body, b"abc");
+    let head = http::Request::head("http://shop.example/open/7");
+    let head = head.body(Empty::new().boxed()).unwrap();
+    let response = sender.send_request(head).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-length"], "7");
 }
