@@ -36,6 +36,16 @@ pub(crate) enum Bears {
     Nothing,
 }
 
+impl Bears {
+    /// Which of our tokens it is, if it is one.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Token(token) => Some(token.generation()),
+            Self::AsItCame | Self::Nothing => None,
+        }
+    }
+}
+
 /// Why there is no token that the upstream should get.
 #[derive(Debug)]
 pub(crate) enum NoToken {

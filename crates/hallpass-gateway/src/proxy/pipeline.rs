@@ -19,8 +19,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
-use hallpass_resource::{Authorized, ResourceServer, grpc_media_type};
+use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer, grpc_media_type};
 use hallpass_upstream::{Body, Network};
+use http::header::{HOST, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{Either, Full};
@@ -114,11 +115,7 @@ impl Proxy {
             return Err(Trouble::NoRoute);
         };
         noted.counters = &route.counters;
-        if let Some(limited) = seen.limited() {
-            let who = seen.who(limited, &came.parts, authorized.context());
-            let counted = Box::pin(limited.rates.after_decision(who, self.now()));
-            counted.await.map_err(Trouble::Rate)?;
-        }
+        self.count(&seen, &came.parts, &authorized).await?;
         if matches!(seen.framing, Framing::Length(length) if length > route.settings.max_body_bytes)
         {
             return Err(UploadFault::TooLarge.into());
@@ -131,15 +128,8 @@ impl Proxy {
             false => None,
         };
         let times = times(&authorized, route, came);
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = std::mem::take(&mut came.parts.method);
-        *request.headers_mut() = std::mem::take(&mut came.parts.headers);
-        let path = route.path_for(&came.parts.uri, plan.encoded)?;
-        *request.uri_mut() = path.into();
-        let generation = match &bears {
-            Bears::Token(token) => Some(token.generation()),
-            Bears::AsItCame | Bears::Nothing => None,
-        };
+        let mut request = head_of(route, came, plan.encoded)?;
+        let generation = bears.generation();
         let outgoing = outgoing::Outgoing {
             route,
             names: &plan.names,
@@ -190,6 +180,21 @@ impl Proxy {
             counted.await.map_err(Trouble::Rate)?;
         }
         self.decide(plan, &came.parts).await
+    }
+
+    /// Whether its caller may ask so often.
+    async fn count(
+        &self,
+        seen: &Seen<'_>,
+        parts: &Parts,
+        authorized: &Authorized,
+    ) -> Result<(), Trouble> {
+        let Some(limited) = seen.limited() else {
+            return Ok(());
+        };
+        let who = seen.who(limited, parts, authorized.context());
+        let counted = Box::pin(limited.rates.after_decision(who, self.now()));
+        counted.await.map_err(Trouble::Rate)
     }
 
     fn now(&self) -> Duration {
@@ -252,6 +257,26 @@ impl Proxy {
             }
         }
     }
+}
+
+/// The request that is sent, as far as its head is the one that has come. The headers are moved and not copied.
+fn head_of(
+    route: &Route,
+    came: &mut Came,
+    encoded: EncodedCharacters,
+) -> Result<Request<Body>, Trouble> {
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = std::mem::take(&mut came.parts.method);
+    *request.headers_mut() = std::mem::take(&mut came.parts.headers);
+    if route.settings.preserves_host
+        && let Some(authority) = came.parts.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        // HTTP/2 names it there alone.
+        request.headers_mut().insert(HOST, host);
+    }
+    *request.uri_mut() = route.path_for(&came.parts.uri, encoded)?.into();
+    Ok(request)
 }
 
 /// By when there has to be a response.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hallpass_resource::{DenialResponse, refusal_in_grpc};
 use hallpass_token::BearerError;
 use hallpass_upstream::{
-    DiscoverError, Outcome, RateRefusal, Refusal, RetryAdvice, TransportError, TransportErrorKind,
+    Outcome, RateRefusal, Refusal, RetryAdvice, TransportError, TransportErrorKind,
 };
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
@@ -355,9 +355,7 @@ fn of_upstream(error: &UpstreamError) -> Told {
     );
     match error {
         UpstreamError::Refused(refusal) => match refusal {
-            Refusal::NoInstance(
-                DiscoverError::NoInstance { .. } | DiscoverError::Unavailable { .. } | _,
-            ) => unreachable,
+            Refusal::NoInstance(_) => unreachable,
             Refusal::BreakerOpen { .. } => busy("breaker"),
             Refusal::BulkheadFull { .. } => busy("bulkhead"),
             Refusal::RateLimited { .. } => busy("rate"),
