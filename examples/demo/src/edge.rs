@@ -19,8 +19,8 @@ pub(crate) struct Edge {
 impl Edge {
     /// Starts one by what `settings` gives each time.
     pub(crate) async fn start(settings: impl Fn() -> Loader) -> Result<Self, BoxError> {
-        let of_gateway: GatewaySettings = part(settings())?;
-        let mut service: Settings = part(settings())?;
+        let of_gateway: GatewaySettings = part(&settings())?;
+        let mut service: Settings = part(&settings())?;
         // Who may call is said by the routes.
         let rules = of_gateway.rules();
         service.security.internal_jwt.routes.extend(rules);
@@ -51,6 +51,6 @@ impl Edge {
     }
 }
 
-fn part<T: Configuration>(loader: Loader) -> Result<T, BoxError> {
+fn part<T: Configuration>(loader: &Loader) -> Result<T, BoxError> {
     Ok(loader.load_part::<T>()?.into_settings())
 }
