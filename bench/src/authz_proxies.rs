@@ -9,6 +9,7 @@ mod stand;
 use self::row::{ROWS, Row};
 use self::stand::{Cost, Stand};
 use crate::measure::{Failure, Outcome};
+use crate::proxy_tools::middle;
 
 /// Rounds of each row, unless asked for others. Each row has its turn in each round.
 const ROUNDS: usize = 5;
@@ -82,10 +83,4 @@ fn print_line(row: &Row, costs: &[Cost], alone: &[Cost]) -> Result<(), Failure> 
         dash(format!("{p99:+.2}")),
     );
     Ok(())
-}
-
-fn middle(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

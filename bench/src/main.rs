@@ -12,6 +12,7 @@ mod feign_throughput;
 mod measure;
 mod outages;
 mod pinned;
+mod proxy_tools;
 mod redis_server;
 mod revocation;
 mod roll_out;

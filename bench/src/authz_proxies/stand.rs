@@ -1,17 +1,15 @@
 //! The processes: the service, `hallpass authz`, and one proxy after the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use hallpass::clock::{Clock as _, SystemClock};
-use hallpass::token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 use tempfile::TempDir;
 
 use super::row::{Proxy, Row};
 use crate::children::free_address;
 use crate::measure::Failure;
 use crate::pinned::{Process, start};
+use crate::proxy_tools::{Mint, envoy, hallpass, nginx};
 use crate::wrk;
 
 /// The ports in the files of `deploy/proxies`.
@@ -19,8 +17,6 @@ const PROXY: &str = "8000";
 const SERVICE: &str = "8081";
 const AUTHZ: &str = "9191";
 const GRPC: &str = "9193";
-/// Longer than a measurement.
-const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Connections for what is counted as CPU time: as many as keep a core busy.
 const MANY: usize = 32;
 /// Connections for times: few, so that they are not those of a queue.
@@ -49,7 +45,8 @@ pub(super) struct Stand {
 impl Stand {
     pub(super) fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let (jwks, token) = token()?;
+        let mint = Mint::new("shop")?;
+        let (jwks, token) = (mint.jwks(), mint.token("alice")?);
         std::fs::write(folder.path().join("jwks.json"), &jwks)?;
         let mut ports = [PROXY, SERVICE, AUTHZ, GRPC].map(|shipped| (shipped, 0));
         for (_, port) in &mut ports {
@@ -67,14 +64,7 @@ impl Stand {
             folder.path(),
             written.port(SERVICE),
         )?;
-        let program = std::env::current_exe()?.with_file_name("hallpass");
-        if !program.exists() {
-            let program = program.display();
-            return Err(format!(
-                "{program} is missing: build it first (cargo build --release -p hallpass-cli)"
-            )
-            .into());
-        }
+        let program = hallpass()?;
         let mut authz = Command::new(program);
         authz.args(["authz", "--config", "hallpass.yaml"]);
         let authz = start("0", &mut authz, folder.path(), written.port(AUTHZ))?;
@@ -178,49 +168,3 @@ hallpass:
         - { path: '/refunds/**', rule: scopes, all: refunds.write }
         - { path: '/admin/**', rule: internal-only, scope: internal-service }
 ";
-
-fn nginx(file: &str) -> Command {
-    let mut command = Command::new("nginx");
-    command.args(["-p", ".", "-c", file]);
-    command.args(["-g", "daemon off; master_process off;"]);
-    command
-}
-
-/// The one that the tests have fetched.
-fn envoy(file: &str) -> Result<Command, Failure> {
-    let own = std::env::current_exe()?;
-    // target/release/hallpass-bench -> target
-    let target = own.ancestors().nth(2).ok_or("no target folder")?;
-    let libraries = target.join("tmp/proxies/environment/lib");
-    let binary = |library: &Path| library.join("site-packages/envoy/_bin/envoy");
-    let found = std::fs::read_dir(&libraries).ok().and_then(|libraries| {
-        let binaries = libraries.flatten().map(|library| binary(&library.path()));
-        binaries
-            .into_iter()
-            .find(|binary: &PathBuf| binary.exists())
-    });
-    let found = found
-        .ok_or("Envoy is missing: cargo test -p hallpass-testkit --test proxies fetches it")?;
-    let mut command = Command::new(found);
-    command.args(["-c", file, "--concurrency", "1"]);
-    command.args(["-l", "error", "--disable-hot-restart"]);
-    Ok(command)
-}
-
-/// A key set, and a good token by one of its keys.
-fn token() -> Result<(String, String), Failure> {
-    let key = SigningKey::generate(Algorithm::Es256)?;
-    let now = UnixTime::from(SystemClock::new().now());
-    let mut claims = TokenClaims::new(
-        "internal".parse()?,
-        "alice".parse()?,
-        "shop".parse()?,
-        now.saturating_add(TOKEN_LIFE),
-    );
-    claims.client_id = Some("web".parse()?);
-    claims.scope = "orders.read".parse()?;
-    claims.issued_at = Some(now);
-    let token = sign(&claims, &key, now)?.expose().to_owned();
-    let keys = JwkSet::new([key.public_jwk()]);
-    Ok((keys.to_json().to_string(), token))
-}
