@@ -9,6 +9,7 @@ mod certificate_rotation;
 mod children;
 mod feign_call;
 mod feign_throughput;
+mod gateway;
 mod measure;
 mod outages;
 mod pinned;
@@ -32,7 +33,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 22] = [
+const MEASUREMENTS: [(&str, Measurement); 23] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -48,6 +49,8 @@ const MEASUREMENTS: [(&str, Measurement); 22] = [
     ("feign-throughput", feign_throughput::run),
     // Not for people: the server that feign-throughput starts.
     ("feign-throughput-server", feign_throughput::serve),
+    // Not among `all`: it wants other gateways, `wrk` and the executable beside it.
+    ("gateway", gateway::run),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
     ("outages", outages::run),
     // Not for people: a service that outages starts.

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use hallpass::clock::{Clock as _, SystemClock};
 
-use crate::children::PATIENCE;
+use crate::children::{PATIENCE, resident};
 use crate::measure::Failure;
 
 /// Clock ticks of /proc per second; fixed by the kernel's interface to programs.
@@ -26,6 +26,12 @@ impl Process {
     /// What it has used so far, in user and kernel mode.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
         cpu_seconds_of(&self.0.id().to_string())
+    }
+
+    /// What it has in memory now.
+    pub(crate) fn mebibytes(&self) -> Result<f64, Failure> {
+        let kibibytes = u32::try_from(resident(&self.0)?)?;
+        Ok(f64::from(kibibytes) / 1024.0)
     }
 }
 

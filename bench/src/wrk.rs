@@ -1,5 +1,6 @@
 //! The load, and what it says.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::measure::Failure;
@@ -21,9 +22,25 @@ pub(crate) struct Load<'a> {
     pub(crate) token: Option<&'a str>,
 }
 
+/// Makes requests that are not all the same: a file in Lua, and what it is told.
+pub(crate) struct Script<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) arguments: &'a [String],
+}
+
 impl Load<'_> {
     /// Over so many connections, on core 1.
     pub(crate) fn run(&self, connections: usize, seconds: u64) -> Result<Seen, Failure> {
+        self.run_by(None, connections, seconds)
+    }
+
+    /// The same by a script.
+    pub(crate) fn run_by(
+        &self,
+        script: Option<&Script<'_>>,
+        connections: usize,
+        seconds: u64,
+    ) -> Result<Seen, Failure> {
         let mut command = Command::new("taskset");
         command
             .args(["-c", "1", "wrk", "-t1", "--latency", "--timeout", "10s"])
@@ -35,7 +52,14 @@ impl Load<'_> {
             let header = format!("Authorization: Bearer {token}");
             command.args(["-H", &header]);
         }
-        let run = command.arg(self.url).output()?;
+        if let Some(script) = script {
+            command.arg("-s").arg(script.file);
+        }
+        command.arg(self.url);
+        if let Some(script) = script {
+            command.arg("--").args(script.arguments);
+        }
+        let run = command.output()?;
         let said = String::from_utf8_lossy(&run.stdout).into_owned();
         read(&said).ok_or_else(|| {
             format!("wrk says: {said}{}", String::from_utf8_lossy(&run.stderr)).into()
