@@ -1,4 +1,5 @@
-//! A service of `hallpass::Hallpass` with rules of every kind, behind a real issuer, before a real upstream.
+//! A service of `hallpass::Hallpass` with rules of every kind, behind a real issuer, before a real upstream; or `hallpass gateway` with
+//! the same rules, before an upstream that reads its bytes by itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use tokio::time::timeout;
 
 use crate::case::{Case, Expected, with_token};
 use crate::forge::Forge;
+use crate::gateway::Gateway;
+use crate::raw_upstream::RawUpstream;
 
 /// Longer than any answer takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -26,17 +29,29 @@ const UNFINISHED: Duration = Duration::from_millis(300);
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
+/// What is attacked.
+enum Target {
+    Service {
+        handled: Arc<AtomicUsize>,
+        upstream: Upstream,
+        service: TestServer,
+    },
+    Gateway {
+        gateway: Gateway,
+        /// `None`: the test has its own.
+        upstream: Option<RawUpstream>,
+    },
+}
+
 pub(crate) struct Rig {
     /// Has the issuer's key.
     pub(crate) forge: Forge,
     /// Has a key of its own.
     pub(crate) stranger: Forge,
-    handled: Arc<AtomicUsize>,
-    upstream: Upstream,
-    service: TestServer,
+    target: Target,
     /// How many requests were meant to be handled.
     meant: AtomicUsize,
-    _issuer: TestIssuer,
+    issuer: TestIssuer,
 }
 
 impl Rig {
@@ -49,14 +64,61 @@ impl Rig {
         let upstream = Upstream::start(|_| "upstream").await.unwrap();
         let handled = Arc::new(AtomicUsize::new(0));
         let service = service(issuer.address(), upstream.address(), &handled).await;
-        Self {
-            forge,
-            stranger,
+        let target = Target::Service {
             handled,
             upstream,
             service,
+        };
+        Self::of(target, (forge, stranger), issuer)
+    }
+
+    /// The same rules in `hallpass gateway`, which forwards to an upstream that knows no library.
+    pub(crate) async fn start_behind_gateway() -> Self {
+        let upstream = RawUpstream::start().await;
+        let to = upstream.address();
+        Self::start_gateway(Some(upstream), to).await
+    }
+
+    /// The same before an upstream of the test's own.
+    pub(crate) async fn start_before(upstream: SocketAddr) -> Self {
+        Self::start_gateway(None, upstream).await
+    }
+
+    async fn start_gateway(upstream: Option<RawUpstream>, to: SocketAddr) -> Self {
+        let now = UnixTime::from(SystemClock::new().now()).as_secs();
+        let (forge, stranger) = (Forge::new(now), Forge::new(now));
+        let issuer = TestIssuer::start().await.unwrap();
+        issuer.import_key(&forge.pem()).await.unwrap();
+        let gateway = Gateway::start(&security(issuer.address()), to).await;
+        let target = Target::Gateway { gateway, upstream };
+        Self::of(target, (forge, stranger), issuer)
+    }
+
+    fn of(target: Target, (forge, stranger): (Forge, Forge), issuer: TestIssuer) -> Self {
+        Self {
+            forge,
+            stranger,
+            target,
             meant: AtomicUsize::new(0),
-            _issuer: issuer,
+            issuer,
+        }
+    }
+
+    /// By the same settings, before the same upstream.
+    pub(crate) async fn another_gateway(&self) -> Gateway {
+        self.another_gateway_by("never", self.upstream().address())
+            .await
+    }
+
+    /// By the same rules, before this upstream, which is spoken to over HTTP/2 so.
+    pub(crate) async fn another_gateway_by(&self, http2: &'static str, to: SocketAddr) -> Gateway {
+        Gateway::start_by(http2, &security(self.issuer.address()), to).await
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.target {
+            Target::Service { service, .. } => service.address(),
+            Target::Gateway { gateway, .. } => gateway.address(),
         }
     }
 
@@ -70,16 +132,33 @@ impl Rig {
         assert!(answer.ends_with(b"upstream"), "{}", text(&answer));
     }
 
+    /// The one behind the gateway that reads by itself.
+    pub(crate) fn upstream(&self) -> &RawUpstream {
+        match &self.target {
+            Target::Gateway {
+                upstream: Some(upstream),
+                ..
+            } => upstream,
+            _ => panic!("there is none"),
+        }
+    }
+
     /// Accepted, forwarded, panics: of what was not meant to be.
     pub(crate) fn counts(&self) -> [usize; 3] {
         let meant = self.meant.load(Ordering::SeqCst);
-        let handled = self.handled.load(Ordering::SeqCst);
-        let forwarded = self.upstream.seen().len();
-        [
-            handled - meant,
-            forwarded - meant,
-            PANICS.load(Ordering::SeqCst),
-        ]
+        match &self.target {
+            Target::Service {
+                handled, upstream, ..
+            } => [
+                handled.load(Ordering::SeqCst) - meant,
+                upstream.seen().len() - meant,
+                PANICS.load(Ordering::SeqCst),
+            ],
+            Target::Gateway { gateway, upstream } => {
+                let upstream = upstream.as_ref().map_or(meant, RawUpstream::count);
+                [upstream - meant, upstream - meant, gateway.panics()]
+            }
+        }
     }
 
     /// All of it, for a test of its own.
@@ -107,6 +186,7 @@ impl Rig {
         let answer = text(&answer);
         let is_as_expected = match case.expected {
             Expected::Refused(status, code) => {
+                let (status, code) = self.as_said_here(case, (status, code));
                 let code = format!("\"code\":\"{code}\"");
                 is_status(&answer, status) && answer.contains(&code)
             }
@@ -122,9 +202,20 @@ impl Rig {
         Err(format!("expected {:?}, got {answer}", case.expected))
     }
 
+    /// The gateway refuses by itself, before any rule, what it would not hand on.
+    fn as_said_here(&self, case: &Case, expected: (u16, &'static str)) -> (u16, &'static str) {
+        match (&self.target, expected) {
+            (Target::Gateway { .. }, (400, "ambiguous_path")) => (400, "bad_path"),
+            (Target::Gateway { .. }, _) if case.bytes.starts_with(b"TRACE ") => {
+                (405, "method_not_allowed")
+            }
+            _ => expected,
+        }
+    }
+
     /// What comes back until the service closes, or nothing more comes.
-    async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.service.address()).await.unwrap();
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
         // A server may answer and close before it has read everything.
         let _sent = timeout(LIMIT, stream.write_all(bytes)).await.unwrap();
         let mut answer = Vec::new();
@@ -191,29 +282,8 @@ async fn service(
     handled: &Arc<AtomicUsize>,
 ) -> TestServer {
     let yaml = format!(
-        r#"
-hallpass:
-  service: {{ name: service-system }}
-  security:
-    internal-jwt:
-      issuer: internal
-      jwks-url: "http://{issuer}/oauth2/jwks"
-      revocations-url: none
-      internal-only: {{ paths: [/internal/**] }}
-      routes:
-        - {{ path: /open, rule: anonymous }}
-        - {{ path: "/open/{{page}}", rule: anonymous }}
-        - {{ path: /whoami, rule: authenticated }}
-        - {{ path: "/orders/{{id}}", methods: [GET], rule: scopes, all: [orders] }}
-        - {{ path: /orders, methods: [POST], rule: scopes, all: [orders] }}
-        - {{ path: /either, rule: scopes, any: [stock, orders.read] }}
-        - {{ path: /reports, rule: authenticated, any-role: [audit, admin] }}
-        - {{ path: /stock, rule: internal-only, callers: [billing-service] }}
-        - {{ path: "/orders/{{id}}/address", rule: authenticated, actors: [billing-service] }}
-        - {{ path: /tenants/acme, rule: authenticated, claims: [tenant=acme] }}
-        - {{ path: /hosted, rule: authenticated, hosts: [other.example] }}
-        - {{ path: "/pkg.Stock/Take", methods: [POST], rule: scopes, all: [stock] }}
-"#
+        "hallpass:\n  service: {{ name: service-system }}\n{}",
+        security(issuer)
     );
     let settings: Settings = Loader::new("hallpass")
         .text("attacks", &yaml)
@@ -242,4 +312,30 @@ hallpass:
     };
     let router = Router::new().fallback(relay).layer(guard.layer());
     TestServer::start(router).await.unwrap()
+}
+
+/// The section `security` of both, with rules of every kind.
+pub(crate) fn security(issuer: SocketAddr) -> String {
+    format!(
+        r#"  security:
+    internal-jwt:
+      issuer: internal
+      jwks-url: "http://{issuer}/oauth2/jwks"
+      revocations-url: none
+      internal-only: {{ paths: [/internal/**] }}
+      routes:
+        - {{ path: /open, rule: anonymous }}
+        - {{ path: "/open/{{page}}", rule: anonymous }}
+        - {{ path: /whoami, rule: authenticated }}
+        - {{ path: "/orders/{{id}}", methods: [GET], rule: scopes, all: [orders] }}
+        - {{ path: /orders, methods: [POST], rule: scopes, all: [orders] }}
+        - {{ path: /either, rule: scopes, any: [stock, orders.read] }}
+        - {{ path: /reports, rule: authenticated, any-role: [audit, admin] }}
+        - {{ path: /stock, rule: internal-only, callers: [billing-service] }}
+        - {{ path: "/orders/{{id}}/address", rule: authenticated, actors: [billing-service] }}
+        - {{ path: /tenants/acme, rule: authenticated, claims: [tenant=acme] }}
+        - {{ path: /hosted, rule: authenticated, hosts: [other.example] }}
+        - {{ path: "/pkg.Stock/Take", methods: [POST], rule: scopes, all: [stock] }}
+"#
+    )
 }
