@@ -7,6 +7,13 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+#[cfg(test)]
+#[path = "../e2e/built.rs"]
+mod built;
+#[cfg(test)]
+#[path = "../attacks/gateway.rs"]
+#[expect(dead_code, reason = "the attacks use all of it")]
+mod gateway;
 #[path = "../clients/tools.rs"]
 #[expect(
     dead_code,
@@ -22,12 +29,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hallpass::clock::SystemClock;
 use hallpass::tls::{ClientAuth, ServerTls, ServerTlsSettings, TestAuthority, TlsMetrics};
-use hallpass_listen::HttpServer;
+use hallpass_listen::{HttpServer, RunningServer};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 
+use crate::gateway::Gateway;
 use crate::tools::Tools;
 
 const PACKAGE: &str = "github.com/summerwind/h2spec/cmd/h2spec";
@@ -45,20 +53,23 @@ async fn server() -> HttpServer {
     HttpServer::new(TcpListener::bind("127.0.0.1:0").await.unwrap())
 }
 
-/// Serves it to h2spec, which is called with these arguments too: all of its tests pass but those named, and those do not.
-async fn judged(server: HttpServer, name: &str, arguments: &[&str], otherwise: &[&str]) {
-    let Some(program) = Tools::of_tests().built_by_go("h2spec", PACKAGE) else {
-        return;
-    };
+/// It serves until it is dropped.
+fn serve(server: HttpServer) -> RunningServer {
     let running = server.serve(|_peer| {
         tower::service_fn(|request: Request<Incoming>| async {
             let _body = request.into_body().collect().await;
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(BODY))))
         })
     });
-    // It serves until it is dropped.
-    let running = running.unwrap();
-    let port = running.local_addr().port();
+    running.unwrap()
+}
+
+/// Holds who listens at this port against h2spec, which is called with these arguments too: all of its tests pass but those named, and
+/// those do not.
+async fn judged((name, port): (&str, u16), arguments: &[&str], otherwise: &[&str]) {
+    let Some(program) = Tools::of_tests().built_by_go("h2spec", PACKAGE) else {
+        return;
+    };
     let report = report(&program, name, port, arguments).await;
     let cases: Vec<&str> = report.split("<testcase ").skip(1).collect();
     assert_eq!(cases.len(), TESTS, "{report}");
@@ -71,7 +82,6 @@ async fn judged(server: HttpServer, name: &str, arguments: &[&str], otherwise: &
     };
     let wrong: Vec<&str> = cases.iter().filter(is_wrong).copied().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    drop(running);
 }
 
 async fn report(program: &Path, name: &str, port: u16, arguments: &[&str]) -> String {
@@ -95,7 +105,9 @@ async fn report(program: &Path, name: &str, port: u16, arguments: &[&str]) -> St
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_listener_passes_h2spec_on_a_plain_socket() {
-    judged(server().await, "plain", &[], &ON_PLAIN_SOCKETS).await;
+    let running = serve(server().await);
+    let port = running.local_addr().port();
+    judged(("plain", port), &[], &ON_PLAIN_SOCKETS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,9 +120,29 @@ async fn the_listener_passes_h2spec_over_tls() {
     };
     let clock = Arc::new(SystemClock::new());
     let tls = ServerTls::load(&settings, clock, &TlsMetrics::default()).unwrap();
-    let server = server().await.tls(tls);
-    judged(server, "tls", &["--tls", "--insecure"], &[]).await;
+    let running = serve(server().await.tls(tls));
+    let port = running.local_addr().port();
+    judged(("tls", port), &["--tls", "--insecure"], &[]).await;
 }
+
+/// Before a service that speaks HTTP/1.1, as most do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_passes_h2spec() {
+    let upstream = serve(server().await);
+    let gateway = Gateway::start(OPEN, upstream.local_addr()).await;
+    let port = gateway.address().port();
+    judged(("gateway", port), &[], &ON_PLAIN_SOCKETS).await;
+    assert_eq!(gateway.panics(), 0);
+}
+
+/// Nobody has to say who calls; a file of keys has to be named all the same.
+const OPEN: &str = "  security:
+    internal-jwt:
+      issuer: internal
+      jwks-url: 'http://127.0.0.1:9/oauth2/jwks'
+      revocations-url: none
+      routes: [{ path: '/**', rule: anonymous }]
+";
 
 /// The sources of other people's programs.
 fn sources() -> &'static Path {
