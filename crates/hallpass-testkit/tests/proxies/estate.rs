@@ -22,7 +22,7 @@ const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "al
 const AUDIENCE: &str = "shop";
 
 /// Its secret as a client.
-const SECRET: &str = "Shop-Secret-123!";
+pub(crate) const SECRET: &str = "Shop-Secret-123!";
 
 /// The issuer of the estate: what docs/proxies.md shows.
 const ISSUER_SETTINGS: &str = r"

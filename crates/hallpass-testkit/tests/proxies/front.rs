@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use crate::built::built;
 use crate::client::Ask;
-use crate::estate::Estate;
+use crate::estate::{Estate, SECRET};
 use crate::java::SpringBoot;
 use crate::process::{BETWEEN_LOOKS, Process, START};
 use crate::tools;
@@ -16,6 +17,8 @@ pub(crate) enum Product {
     Caddy,
     EnvoyByGrpc,
     EnvoyByHttp,
+    /// Our own gateway, which asks nobody.
+    Hallpass,
     /// Its plugin ext-auth, in a plain Envoy.
     Higress,
     Nginx,
@@ -48,6 +51,7 @@ impl Front {
             Product::Apisix => tools::apisix_plugin().and_then(|_plugin| tools::nginx()),
             Product::Caddy => tools::caddy(),
             Product::EnvoyByGrpc | Product::EnvoyByHttp => tools::envoy(),
+            Product::Hallpass => Some(built(&["hallpass-cli"], &["hallpass"], "hallpass")),
             Product::Higress => tools::higress_plugin().and_then(|_plugin| tools::envoy()),
             Product::Nginx => tools::nginx(),
             Product::Shenyu | Product::SpringCloudGateway => return Self::spring(product).await,
@@ -71,17 +75,14 @@ impl Front {
                     .env_remove("XDG_CONFIG_HOME");
             }
             Product::EnvoyByGrpc | Product::EnvoyByHttp | Product::Higress => {
-                if product == Product::Higress {
-                    estate.write("higress/envoy.yaml", "envoy.yaml");
-                    let plugin = tools::higress_plugin()?;
-                    std::fs::copy(plugin, folder.join("ext-auth.wasm")).unwrap();
-                } else if product == Product::EnvoyByGrpc {
-                    estate.write("envoy/grpc.yaml", "envoy.yaml");
-                } else {
-                    estate.write("envoy/http.yaml", "envoy.yaml");
-                }
+                envoy(product, &estate)?;
                 command.args(["-c", "envoy.yaml", "--concurrency", "1"]);
                 command.args(["-l", "warning", "--disable-hot-restart"]);
+            }
+            Product::Hallpass => {
+                estate.write_text(include_str!("hallpass-gateway.yaml"), "gateway.yaml");
+                command.env_clear().env("SHOP_SECRET", SECRET);
+                command.args(["gateway", "--config", "gateway.yaml"]);
             }
             Product::Nginx => {
                 estate.write("nginx/nginx.conf", "nginx.conf");
@@ -165,6 +166,20 @@ impl Front {
             assert!(done.text.ends_with("success"), "{}", done.text);
         }
     }
+}
+
+/// Writes what Envoy reads.
+fn envoy(product: Product, estate: &Estate) -> Option<()> {
+    match product {
+        Product::Higress => {
+            estate.write("higress/envoy.yaml", "envoy.yaml");
+            let plugin = tools::higress_plugin()?;
+            std::fs::copy(plugin, estate.folder().join("ext-auth.wasm")).unwrap();
+        }
+        Product::EnvoyByGrpc => estate.write("envoy/grpc.yaml", "envoy.yaml"),
+        _ => estate.write("envoy/http.yaml", "envoy.yaml"),
+    }
+    Some(())
 }
 
 /// Writes what nginx needs to run the plugin of APISIX.

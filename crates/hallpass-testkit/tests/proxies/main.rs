@@ -1,5 +1,5 @@
-//! `hallpass authz` behind the proxies that people run, each the real one, with the files of `deploy/proxies`. Each test is
-//! skipped, with a line that says so, where its proxy cannot be had.
+//! `hallpass authz` behind the proxies that people run, each the real one, with the files of `deploy/proxies`; and `hallpass gateway` in
+//! their place. Each test is skipped, with a line that says so, where its proxy cannot be had.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -112,6 +112,21 @@ behind!(envoy_by_http, EnvoyByHttp);
 behind!(higress, Higress);
 behind!(nginx, Nginx);
 behind!(traefik, Traefik);
+
+/// All of it but the outage of `hallpass authz`, which it does not ask.
+#[tokio::test]
+async fn our_own_gateway_does_what_the_other_proxies_do() {
+    if let Some(front) = front::Front::start(front::Product::Hallpass).await {
+        scenarios::identity(&front).await;
+        scenarios::tokens(&front).await;
+        tenants::tenants(&front).await;
+        scenarios::claims_about_the_request(&front).await;
+        scenarios::denials(&front).await;
+        scenarios::paths(&front).await;
+        scenarios::bodies(&front).await;
+        scenarios::websocket(&front).await;
+    }
+}
 
 /// All of it in one test: a JVM takes long to start.
 #[tokio::test]
