@@ -1,6 +1,6 @@
 //! Advisories about verifiers, gateways, proxies and their libraries.
 
-use super::row::{Lesson, held, later};
+use super::row::{Lesson, held};
 
 pub(super) const ADVISORIES: &[Lesson] = &[
     held(
@@ -243,19 +243,28 @@ pub(super) const ADVISORIES: &[Lesson] = &[
             "cve_2026_59822_a_failed_check_leaves_nobody",
         ),
     ),
-    later(
+    held(
         "CVE-2026-2836",
         "a kept response is found by host, scheme and identity, or none is kept",
-        "gateway",
+        (
+            "hallpass-testkit/tests/attacks/forwarded.rs",
+            "no_response_is_kept_for_another_caller",
+        ),
     ),
-    later(
+    held(
         "CVE-2025-64763",
         "no bytes go to an upstream before it has taken the upgrade",
-        "gateway",
+        (
+            "hallpass-testkit/tests/attacks/upgrades.rs",
+            "bytes_behind_a_handshake_wait_until_the_upstream_has_switched",
+        ),
     ),
-    later(
+    held(
         "CVE-2024-45809, CVE-2025-64527",
         "the choice of a route is never made again after a wait",
-        "gateway",
+        (
+            "hallpass-testkit/tests/attacks/choice.rs",
+            "the_choice_of_a_route_is_never_made_again_after_a_wait",
+        ),
     ),
 ];

@@ -211,19 +211,25 @@ pub(super) const CALLS: &[Lesson] = &[
             "no_hostile_request_is_accepted_or_forwarded_and_none_ends_the_service",
         ),
     ),
-    later(
+    held(
         "relay store",
         "a gateway keeps no session of a user in one instance",
-        "gateway",
+        (
+            "hallpass-testkit/tests/attacks/forwarded.rs",
+            "two_gateways_serve_one_user_by_turns",
+        ),
     ),
     later(
         "stale injection",
         "what a sidecar injects is renewed without a request",
         "sidecar",
     ),
-    later(
+    held(
         "framing",
         "bytes go to an upstream in one framing, which is ours",
-        "gateway",
+        (
+            "hallpass-testkit/tests/attacks/smuggling.rs",
+            "each_good_request_reaches_the_upstream_once_in_the_framing_of_the_gateway",
+        ),
     ),
 ];
