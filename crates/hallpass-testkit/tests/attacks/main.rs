@@ -15,6 +15,8 @@ mod choice;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod forge;
 #[cfg(test)]
 mod forwarded;
