@@ -16,18 +16,18 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
 async fn what_is_said_on_an_unused_connection_is_nobodys_response() {
-    let said = Signal::default();
-    let saying = said.clone();
+    let (unused, closed) = (Signal::default(), Signal::default());
+    let (going_on, closing) = (unused.clone(), closed.clone());
     let server = Server::start(move |_, mut peer| {
-        let saying = saying.clone();
+        let (going_on, closing) = (going_on.clone(), closing.clone());
         async move {
             peer.request().await.unwrap();
             peer.say(OWN).await;
+            going_on.wait().await;
             peer.say(FORGED).await;
-            saying.give();
             // It is closed for it.
             peer.until_closed().await;
-            saying.give();
+            closing.give();
         }
     })
     .await;
@@ -36,8 +36,8 @@ async fn what_is_said_on_an_unused_connection_is_nobodys_response() {
     for connections in 1..=3 {
         assert_eq!(ask(&transport, server.get("/")).await, ok("own"));
         assert_eq!(server.connections(), connections);
-        said.wait().await;
-        said.wait().await;
+        unused.give();
+        closed.wait().await;
     }
 }
 
@@ -58,13 +58,14 @@ async fn what_comes_in_one_piece_with_a_response_is_not_the_next_one() {
 
 #[tokio::test]
 async fn a_connection_that_the_server_has_closed_is_given_up_soon_and_takes_no_request() {
-    let closed = Signal::default();
-    let closing = closed.clone();
+    let (unused, closed) = (Signal::default(), Signal::default());
+    let (going_on, closing) = (unused.clone(), closed.clone());
     let server = Server::start(move |_, mut peer| {
-        let closing = closing.clone();
+        let (going_on, closing) = (going_on.clone(), closing.clone());
         async move {
             peer.request().await.unwrap();
             peer.say(OWN).await;
+            going_on.wait().await;
             peer.stream.shutdown().await.unwrap();
             peer.until_closed().await;
             closing.give();
@@ -76,6 +77,7 @@ async fn a_connection_that_the_server_has_closed_is_given_up_soon_and_takes_no_r
     for connections in 1..=3 {
         assert_eq!(ask(&transport, server.post("once")).await, ok("own"));
         assert_eq!(server.connections(), connections);
+        unused.give();
         closed.wait().await;
     }
 }
