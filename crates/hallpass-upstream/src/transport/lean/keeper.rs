@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// Between two looks, whatever happens: in use, connections call all the time, most often for nothing that matters here.
+/// Before each look, whatever happens: in use, connections call all the time, most often for nothing that matters here, and come and go.
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
 /// What is looked after.
@@ -67,12 +67,12 @@ impl Drop for Presence {
 
 async fn keep<K: Kept>(kept: Weak<K>, mut presence: Presence) {
     while let Some(bell) = presence.0.clone() {
+        sleep(SHORTEST_WAIT).await;
         let Some(wait) = look(&kept, &bell) else {
             // Another one may be there already.
             presence.0 = None;
             return;
         };
-        sleep(SHORTEST_WAIT).await;
         // Both ends of it say the same.
         let _early = timeout(wait.saturating_sub(SHORTEST_WAIT), bell.rung.notified()).await;
     }
