@@ -1,6 +1,7 @@
 //! What the configuration says to other programs.
 
 use super::Section;
+use crate::key_path;
 use crate::placeholder::{self, References};
 
 impl<'a> Section<'a> {
@@ -26,6 +27,8 @@ impl<'a> Section<'a> {
     /// [others](crate::Key::elsewhere), or of one that this program was built without. `None` also where nobody reads properties.
     #[must_use]
     pub fn property_below(&self, key: &str) -> Option<String> {
-        self.property(&self.path_of(key))
+        let steps = key.split('.');
+        let path = steps.fold(self.path.clone(), |path, step| key_path::join(&path, step));
+        self.property(&path)
     }
 }
