@@ -106,13 +106,15 @@ impl Ejection {
 
     /// A call that began at `began` had a good response.
     pub(super) fn succeeded(&self, began: Duration) -> Option<Change> {
+        self.good.fetch_max(nanos(began), Ordering::Relaxed);
+        // What began before says nothing about the time since: it does not bring it back, and a trial that fails is enough still.
+        if self.is_marked() && began < self.last().tried {
+            return None;
+        }
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
         }
-        self.good.fetch_max(nanos(began), Ordering::Relaxed);
-        // What began before says nothing about the time since.
-        let was_called_again = self.is_marked() && began >= self.last().tried;
-        let is_back = was_called_again && self.until.swap(0, Ordering::Relaxed) != 0;
+        let is_back = self.is_marked() && self.until.swap(0, Ordering::Relaxed) != 0;
         is_back.then_some(Change::Returned)
     }
 
@@ -233,6 +235,15 @@ mod tests {
         assert_eq!(it.succeeded(SECOND * 99), None, "it began before");
         assert_eq!(it.succeeded(SECOND * 500), Some(Change::Returned));
         assert_eq!(out(500), None);
+    }
+
+    #[test]
+    fn a_good_response_from_before_leaves_one_failed_trial_enough() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        assert_eq!(it.succeeded(SECOND * 99), None, "it began before");
+        let ends = SECOND * 130;
+        assert_eq!(fail(&it, 110, 1), Some(Change::Ejected(ends)));
     }
 
     #[test]
