@@ -328,10 +328,11 @@ impl Failure {
     }
 }
 
-/// Whether a failure says that the issuer does not work for anybody. A status 500 may be the fault of one caller's token.
+/// Whether a failure says that the issuer does not work for anybody. A status 500 may be the fault of one caller's token; 502 and 504
+/// are those of a proxy that does not reach the issuer.
 fn is_of_everybody(error: &TokenError) -> bool {
     match error {
-        TokenError::Status { status } => matches!(status, 429 | 503),
+        TokenError::Status { status } => matches!(status, 429 | 502..=504),
         TokenError::Timeout { .. } | TokenError::NoInstance(_) => true,
         TokenError::Unreachable(_) => error.is_outage(),
         _ => false,
@@ -389,6 +390,13 @@ mod tests {
 
     fn real_bytes(kept: &Kept) -> usize {
         kept.slots.iter().map(|(key, slot)| slot.bytes(key)).sum()
+    }
+
+    #[test]
+    fn what_a_proxy_says_of_an_issuer_that_it_does_not_reach_is_of_everybody() {
+        let of_everybody = |status| is_of_everybody(&TokenError::Status { status });
+        assert!([429, 502, 503, 504].into_iter().all(of_everybody));
+        assert!(![400, 403, 500, 501].into_iter().any(of_everybody));
     }
 
     #[test]
