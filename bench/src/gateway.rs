@@ -3,68 +3,21 @@
 //! Each row is a gateway on one core, in front of an nginx on the other that responds by itself; the load is `wrk` (or `h2load`), with
 //! good tokens. What a process costs is its CPU time, which moves little when the machine has other work.
 
+mod extent;
 mod idle;
 mod load;
 mod product;
 mod row;
 mod stand;
 
+use self::extent::Extent;
 use self::row::{ROWS, Row, Work};
 use self::stand::{Cost, Stand};
 use crate::measure::{Failure, Outcome};
 use crate::proxy_tools::middle;
 
-/// Rounds of each row, unless asked for others. Each row has its turn in each round.
-const ROUNDS: usize = 5;
-/// Length of a turn, unless asked for another.
-const SECONDS: u64 = 3;
-/// Before the first turn of a gateway in a JVM, at full load.
-const JVM_SECONDS: u64 = 30;
-/// Of the row about memory.
-const REQUESTS: f64 = 1_000_000.0;
 /// A round counts in which nginx alone took this much more or less than usual.
 const ODD: f64 = 0.15;
-
-/// How long, how often, and what.
-pub(crate) struct Extent {
-    rounds: usize,
-    seconds: u64,
-    jvm_seconds: u64,
-    requests: f64,
-    /// Parts of names of rows; none: all rows.
-    rows: Vec<String>,
-}
-
-impl Extent {
-    fn read(arguments: &[String]) -> Result<Self, Failure> {
-        let mut extent = Self {
-            rounds: ROUNDS,
-            seconds: SECONDS,
-            jvm_seconds: JVM_SECONDS,
-            requests: REQUESTS,
-            rows: Vec::new(),
-        };
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} needs a number"));
-            match argument.as_str() {
-                "--rounds" => extent.rounds = value()?.parse()?,
-                "--seconds" => extent.seconds = value()?.parse()?,
-                "--jvm-seconds" => extent.jvm_seconds = value()?.parse()?,
-                "--requests" => extent.requests = value()?.parse()?,
-                option if option.starts_with("--") => {
-                    return Err(format!("{option} is no option").into());
-                }
-                row => extent.rows.push(row.to_owned()),
-            }
-        }
-        Ok(extent)
-    }
-
-    fn has(&self, row: &Row) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(|part| row.name.contains(part))
-    }
-}
 
 /// `gateway [--rounds 5] [--seconds 3] [--jvm-seconds 30] [--requests 1000000] [ROW ...]`; a row by a part of its name.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {

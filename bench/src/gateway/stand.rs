@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::extent::Extent;
+use super::idle::open;
 use super::load::{Loads, Seen};
 use super::product::{Around, command, write};
 use super::row::{Product, Row, Work};
-use super::{Extent, idle};
 use crate::children::{Issuer, free_address, get};
 use crate::measure::Failure;
 use crate::pinned::{Process, start};
@@ -91,9 +92,9 @@ impl Stand {
         match row.work {
             Work::Memory => return self.memory(&gateway, extent),
             Work::Idle => {
-                let open = idle::open(port, &self.loads.request())?;
+                let idle = open(port, &self.loads.request())?;
                 let cost = self.cost(row.work, &gateway, extent);
-                drop(open);
+                drop(idle);
                 return cost;
             }
             _ => {}
