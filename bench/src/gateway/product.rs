@@ -186,7 +186,7 @@ server: { port: GATEWAY_PORT, address: 127.0.0.1, forward-headers-strategy: none
 spring:
   security.oauth2.resourceserver.jwt:
     jwk-set-uri: http://127.0.0.1:SERVICE_PORT/jwks.json
-    jws-algorithms: ES256
+    issuer-uri: internal
     audiences: shop
   cloud.gateway.server.webflux:
     routes: [{ id: service, uri: 'http://127.0.0.1:SERVICE_PORT', predicates: ['Path=/**'] }]
