@@ -151,6 +151,10 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        if self.admitted.is_none() {
+            // It has been settled, and nobody asks what time it is.
+            return;
+        }
         if self.attempt.is_rejected() {
             // The instance has answered, and a new token was waited for.
             drop(self.admitted.take());
