@@ -85,6 +85,11 @@ impl AccessLog {
         }
     }
 
+    /// Whether lines name callers.
+    pub(crate) const fn names_callers(&self) -> bool {
+        self.settings.has_callers
+    }
+
     /// Whether any request has one: what a line needs of a request has to be kept.
     pub(crate) fn is_on(&self) -> bool {
         self.lines.is_some()

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use hallpass_clock::Clock;
 use hallpass_resource::Authorized;
+use hallpass_token::SecurityContext;
+use hallpass_upstream::{TraceContext, TraceId};
 use http::header::{CONTENT_LENGTH, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri, Version};
@@ -26,7 +28,7 @@ pub(crate) struct Noted<'p> {
     /// The page that asks, where it does.
     origin: Option<HeaderValue>,
     /// For the access log, where there is one.
-    asked: Option<Box<Asked>>,
+    asked: Option<Asked>,
 }
 
 /// What a line needs of a request that is gone by then.
@@ -36,21 +38,21 @@ struct Asked {
     method: Method,
     uri: Uri,
     version: Version,
-    trace: Option<String>,
-    caller: Option<(String, String)>,
+    trace: Option<TraceId>,
+    /// Where lines name callers.
+    caller: Option<SecurityContext>,
 }
 
 impl<'p> Noted<'p> {
     pub(crate) fn new(plan: &'p ProxyPlan, parts: &Parts, address: IpAddr) -> Self {
-        let asked = plan.access_log.is_on().then(|| {
-            Box::new(Asked {
-                address,
-                method: parts.method.clone(),
-                uri: parts.uri.clone(),
-                version: parts.version,
-                trace: None,
-                caller: None,
-            })
+        // Most requests have no line, so nothing is made for one yet: all of this is shared, or as small as that.
+        let asked = plan.access_log.is_on().then(|| Asked {
+            address,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            trace: None,
+            caller: None,
         });
         Self {
             plan,
@@ -92,12 +94,10 @@ impl<'p> Noted<'p> {
             return;
         };
         let trace = authorized.call_context().trace();
-        asked.trace = trace.map(|it| it.trace_id().to_string());
-        asked.caller = authorized.context().map(|context| {
-            let claims = context.claims();
-            let issuer = claims.issuer.as_str().to_owned();
-            (issuer, claims.subject.as_str().to_owned())
-        });
+        asked.trace = trace.map(TraceContext::trace_id);
+        if self.plan.access_log.names_callers() {
+            asked.caller = authorized.context().cloned();
+        }
     }
 
     /// Counts the response, tells a page whether it may read it, and writes the line.
@@ -121,7 +121,8 @@ impl<'p> Noted<'p> {
             return;
         }
         let bytes = response.headers().get(CONTENT_LENGTH);
-        let caller = asked.caller.as_ref();
+        let trace = asked.trace.map(|it| it.to_string());
+        let claims = asked.caller.as_ref().map(SecurityContext::claims);
         self.plan.access_log.note(&Entry {
             at: clock.now(),
             address: asked.address,
@@ -139,8 +140,8 @@ impl<'p> Noted<'p> {
             refused_by: self.refused_by,
             took,
             bytes: bytes.and_then(|it| it.to_str().ok()?.parse().ok()),
-            trace: asked.trace.as_deref(),
-            caller: caller.map(|(issuer, subject)| (issuer.as_str(), subject.as_str())),
+            trace: trace.as_deref(),
+            caller: claims.map(|it| (it.issuer.as_str(), it.subject.as_str())),
         });
     }
 }
