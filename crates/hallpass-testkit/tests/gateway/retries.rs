@@ -51,14 +51,24 @@ async fn an_unsent_post_is_tried_elsewhere() {
 
 #[tokio::test]
 async fn a_sent_post_is_not_sent_again_and_a_get_is() {
-    for (method, status, seen) in [("POST", 502, 1), ("GET", 200, 2), ("PUT", 200, 2)] {
+    for (method, body, status, seen) in [
+        ("POST", "abc", 502, 1),
+        // Without a body all of it could be sent again, and is not.
+        ("POST", "", 502, 1),
+        ("PATCH", "", 502, 1),
+        ("GET", "abc", 200, 2),
+        ("PUT", "abc", 200, 2),
+    ] {
         let orders = failing(1, Says::closes("")).await;
         let estate = Estate::start(orders.address, ORDERS).await;
-        let answer = with_body(&estate, method, "abc").await;
+        let answer = with_body(&estate, method, body).await;
         assert_eq!(answer.status, status, "{method} {answer:?}");
         let all = orders.seen();
-        assert_eq!(all.len(), seen, "{method}");
-        assert!(all.iter().all(|it| it.body == b"abc"), "{method} {all:?}");
+        assert_eq!(all.len(), seen, "{method} {body}");
+        assert!(
+            all.iter().all(|it| it.body == body.as_bytes()),
+            "{method} {all:?}"
+        );
     }
 }
 
