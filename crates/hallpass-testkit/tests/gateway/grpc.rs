@@ -117,11 +117,12 @@ async fn grpc_unary_and_streams_pass_with_trailers() {
 
 #[tokio::test]
 async fn a_refusal_is_told_in_the_words_of_grpc() {
-    let (running, estate, mut client) = served().await;
+    let (mut running, estate, mut client) = served().await;
     let refused = client.check(request(None, "")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     running.abort();
-    drop(running);
+    // Only then is its listener closed.
+    running.ended().await;
     let away = client.check(request(Some("alice"), "")).await.unwrap_err();
     assert_eq!(away.code(), Code::Unavailable, "{away:?}");
     drop(estate);
