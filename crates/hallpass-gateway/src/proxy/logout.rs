@@ -18,8 +18,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
-use super::pipeline::Proxy;
-use super::plan::ProxyPlan;
 use super::rescue::Trouble;
 use crate::settings::logout::LogoutSettings;
 
@@ -53,55 +51,27 @@ impl Logout {
     pub(crate) async fn tell(
         &self,
         token: &AccessToken,
-        tokens: &AuthTokenService,
-        network: &Network,
+        issuer: Issuer<'_>,
     ) -> Result<(), NotTold> {
         let name = self.settings.credential.as_deref();
-        let credential = tokens.credential(name).ok_or(NotTold::NoCredential)?;
+        let credential = issuer
+            .tokens
+            .credential(name)
+            .ok_or(NotTold::NoCredential)?;
         let endpoint = match &self.settings.revoke_url {
             Some(url) => url.clone(),
             None => beside(&credential).ok_or(NotTold::NoEndpoint)?,
         };
-        let revoker = TokenRevoker::new(credential.at(endpoint), network, LIMIT);
+        let revoker = TokenRevoker::new(credential.at(endpoint), issuer.network, LIMIT);
         Ok(revoker.revoke(token.expose()).await?)
     }
 }
 
-impl Proxy {
-    /// What becomes of a request whose caller may pass, as far as its token was taken back, or is to be: an answer, or nothing.
-    ///
-    /// # Errors
-    /// [`Trouble::LoggedOut`], [`Trouble::NotLoggedOut`].
-    pub(crate) async fn logout_of(
-        &self,
-        plan: &ProxyPlan,
-        parts: &Parts,
-        authorized: &Authorized,
-    ) -> Result<Option<Response<Full<Bytes>>>, Trouble> {
-        let Some(context) = authorized.context() else {
-            return Ok(None);
-        };
-        let asked = plan.logout.as_ref().filter(|it| it.is_asked_by(parts));
-        let Some(logout) = asked else {
-            return match self.logged_out.holds(context.token()) {
-                true => Err(Trouble::LoggedOut),
-                false => Ok(None),
-            };
-        };
-        // First: whatever becomes of the issuer, this gateway lets it in no more.
-        let now = UnixTime::from(self.network.clock.now());
-        self.logged_out.note(context, now);
-        let told = Box::pin(logout.tell(context.token(), &self.tokens, &self.network)).await;
-        if let Err(error) = told {
-            tracing::warn!(%error, "a token was taken back here, and the issuer could not be told");
-            return Err(Trouble::NotLoggedOut);
-        }
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        let no_store = HeaderValue::from_static("no-store");
-        response.headers_mut().insert(CACHE_CONTROL, no_store);
-        Ok(Some(response))
-    }
+/// How the issuer is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Issuer<'a> {
+    pub(crate) tokens: &'a AuthTokenService,
+    pub(crate) network: &'a Network,
 }
 
 /// `revoke` beside `token`.
@@ -145,6 +115,40 @@ impl Default for LoggedOut {
 }
 
 impl LoggedOut {
+    /// What becomes of a request whose caller may pass, as far as its token was taken back, or is to be: an answer, or nothing.
+    ///
+    /// # Errors
+    /// [`Trouble::LoggedOut`], [`Trouble::NotLoggedOut`].
+    pub(crate) async fn answer(
+        &self,
+        logout: Option<&Logout>,
+        parts: &Parts,
+        authorized: &Authorized,
+        issuer: Issuer<'_>,
+    ) -> Result<Option<Response<Full<Bytes>>>, Trouble> {
+        let Some(context) = authorized.context() else {
+            return Ok(None);
+        };
+        let Some(logout) = logout.filter(|it| it.is_asked_by(parts)) else {
+            return match self.holds(context.token()) {
+                true => Err(Trouble::LoggedOut),
+                false => Ok(None),
+            };
+        };
+        // First: whatever becomes of the issuer, this gateway lets it in no more.
+        self.note(context, UnixTime::from(issuer.network.clock.now()));
+        let told = Box::pin(logout.tell(context.token(), issuer)).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, "a token was taken back here, and the issuer could not be told");
+            return Err(Trouble::NotLoggedOut);
+        }
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(CACHE_CONTROL, no_store);
+        Ok(Some(response))
+    }
+
     /// From now on the token of this caller is let in no more.
     pub(crate) fn note(&self, context: &SecurityContext, now: UnixTime) {
         let mut ends = self.ends();

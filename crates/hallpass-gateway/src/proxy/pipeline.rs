@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hallpass_client::AuthTokenService;
 use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer, grpc_media_type};
 use hallpass_upstream::{Body, Network};
@@ -30,7 +31,7 @@ use tokio::time::{Instant, timeout};
 
 use super::attempt::Times;
 use super::head::{self, Framing};
-use super::logout::LoggedOut;
+use super::logout::{Issuer, LoggedOut};
 use super::metrics::ProxyMetrics;
 use super::noted::Noted;
 use super::outgoing;
@@ -108,7 +109,7 @@ impl Proxy {
         };
         let authorized = self.admit(plan, came, &seen).await?;
         noted.passes(&authorized);
-        if let Some(answer) = self.logout_of(plan, &came.parts, &authorized).await? {
+        if let Some(answer) = self.logout(plan, &came.parts, &authorized).await? {
             return Ok(answer.map(Either::Right));
         }
         let Some(route) = seen.route else {
@@ -180,6 +181,23 @@ impl Proxy {
             counted.await.map_err(Trouble::Rate)?;
         }
         self.decide(plan, &came.parts).await
+    }
+
+    /// The answer to a caller whose token was taken back, or is to be.
+    async fn logout(
+        &self,
+        plan: &ProxyPlan,
+        parts: &Parts,
+        authorized: &Authorized,
+    ) -> Result<Option<Response<Full<Bytes>>>, Trouble> {
+        let issuer = Issuer {
+            tokens: &self.tokens,
+            network: &self.network,
+        };
+        let logout = plan.logout.as_ref();
+        self.logged_out
+            .answer(logout, parts, authorized, issuer)
+            .await
     }
 
     /// Whether its caller may ask so often.
