@@ -30,6 +30,7 @@ mod policy_readiness;
 mod policy_source;
 mod revocations;
 mod revoke;
+mod sidecar;
 mod token_get;
 mod token_inspect;
 mod token_verify;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Issuer(issuer::Issuer),
     Authz(authz::AuthzCommand),
     Gateway(gateway::GatewayCommand),
+    Sidecar(sidecar::SidecarCommand),
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -183,6 +185,7 @@ impl Command {
             Self::Issuer(command) => command.run(log),
             Self::Authz(command) => command.run(log),
             Self::Gateway(command) => command.run(log),
+            Self::Sidecar(command) => command.run(log),
             Self::Key(command) => command.run(),
             Self::Ca(command) => command.run(),
             Self::Revoke(command) => command.run(),
@@ -208,7 +211,7 @@ impl Command {
     /// What to log by default: a server logs its work.
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
-            Self::Issuer(_) | Self::Authz(_) | Self::Gateway(_) => "info",
+            Self::Issuer(_) | Self::Authz(_) | Self::Gateway(_) | Self::Sidecar(_) => "info",
             Self::Key(_)
             | Self::Ca(_)
             | Self::Revoke(_)

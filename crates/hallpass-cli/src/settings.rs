@@ -8,7 +8,7 @@ use hallpass::config::{
 };
 use hallpass::upstream::{HttpTransport, TlsSettings};
 use hallpass::{Hallpass, Settings};
-use hallpass_gateway::{AuthzSettings, GatewaySettings};
+use hallpass_gateway::{AuthzSettings, GatewaySettings, SidecarSettings};
 use hallpass_issuer::IssuerSettings;
 
 use crate::output::{self, Failure};
@@ -27,6 +27,8 @@ pub(crate) struct Everything {
     pub(crate) authz: Option<AuthzSettings>,
     /// `gateway`; `None` when the section is absent.
     pub(crate) gateway: Option<GatewaySettings>,
+    /// `sidecar`; `None` when the section is absent.
+    pub(crate) sidecar: Option<SidecarSettings>,
 }
 
 impl Everything {
@@ -46,6 +48,7 @@ impl Configuration for Everything {
             IssuerSettings::keys(),
             AuthzSettings::keys(),
             GatewaySettings::keys(),
+            SidecarSettings::keys(),
             vec![sealing::SECTION],
         ]
         .concat()
@@ -65,11 +68,16 @@ impl Configuration for Everything {
             .section("gateway")
             .is_given()
             .then(|| GatewaySettings::read(root));
+        let sidecar = root
+            .section("sidecar")
+            .is_given()
+            .then(|| SidecarSettings::read(root));
         Some(Self {
             service: service?,
             issuer: issuer.map_or(Some(None), |issuer| issuer.map(Some))?,
             authz: authz.map_or(Some(None), |authz| authz.map(Some))?,
             gateway: gateway.map_or(Some(None), |gateway| gateway.map(Some))?,
+            sidecar: sidecar.map_or(Some(None), |sidecar| sidecar.map(Some))?,
         })
     }
 }

@@ -44,6 +44,7 @@ mod problem;
 mod proxy;
 mod readiness;
 mod settings;
+mod sidecar;
 mod tls_files;
 mod upstream_token;
 
@@ -68,4 +69,9 @@ pub use settings::route::{
     HeaderCondition, PathReplacement, PathTemplate, RewriteSettings, RouteSettings, TimeoutSettings,
 };
 pub use settings::service::ServiceSettings;
+pub use settings::sidecar::{
+    InboundSettings, OutboundServiceSettings, OutboundSettings, SidecarSettings,
+};
 pub use settings::upstream::{HostFault, HostPattern, UpstreamSettings};
+pub use sidecar::running::RunningSidecar;
+pub use sidecar::server::{Sidecar, SidecarServer};

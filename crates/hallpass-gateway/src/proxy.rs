@@ -4,7 +4,7 @@
 //! head that the upstream sees (`outgoing.rs`; `identity.rs` last) → `sending.rs`, `retrying.rs` and `attempt.rs` send it → `reply.rs` hands the response on, or
 //! `tunnel.rs` joins two connections. Bodies: `upload.rs`, `download.rs`. What goes wrong on the way becomes a response in `rescue.rs` alone.
 
-mod access_log;
+pub(crate) mod access_log;
 mod attempt;
 mod cookies;
 mod cors;
@@ -15,13 +15,13 @@ mod hop_by_hop;
 mod identity;
 mod logout;
 mod management;
-mod metrics;
+pub(crate) mod metrics;
 mod noted;
 mod outgoing;
-mod parts;
+pub(crate) mod parts;
 mod pause;
-mod pipeline;
-mod plan;
+pub(crate) mod pipeline;
+pub(crate) mod plan;
 mod rates;
 mod reply;
 mod rescue;
@@ -34,4 +34,4 @@ pub(crate) mod server;
 mod trailers;
 mod tunnel;
 mod upload;
-mod upstreams;
+pub(crate) mod upstreams;

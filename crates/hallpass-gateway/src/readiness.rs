@@ -1,7 +1,7 @@
 //! Whether a server can do its work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hallpass_resource::ResourceServer;
@@ -14,6 +14,8 @@ const MAX_KEYS_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     has_keys: AtomicBool,
+    /// So many tokens are awaited.
+    tokens: AtomicUsize,
     is_stopping: AtomicBool,
 }
 
@@ -23,10 +25,22 @@ impl Readiness {
         if self.is_stopping.load(Ordering::Relaxed) {
             return Err("stopping");
         }
-        match self.has_keys.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err("waiting for the keys of the issuers"),
+        if !self.has_keys.load(Ordering::Relaxed) {
+            return Err("waiting for the keys of the issuers");
         }
+        match self.tokens.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err("waiting for the first tokens of this service"),
+        }
+    }
+
+    /// It says no until as many tokens have [come](Self::token_came).
+    pub(crate) fn awaits_tokens(&self, count: usize) {
+        self.tokens.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn token_came(&self) {
+        self.tokens.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// From now on it says no.

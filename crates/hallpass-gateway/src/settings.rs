@@ -12,6 +12,7 @@ pub(crate) mod network;
 pub(crate) mod rate;
 pub(crate) mod route;
 pub(crate) mod service;
+pub(crate) mod sidecar;
 pub(crate) mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -29,13 +29,14 @@ pub(crate) use nacos::{NacosStart, RuleDocument, SENTINEL_DOCUMENTS, UNREADABLE_
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 8] = [
+const ELSEWHERE: [Key; 9] = [
     Key::elsewhere("authz"),
     Key::elsewhere("gateway"),
     Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
     Key::elsewhere("redis"),
     Key::elsewhere("security"),
+    Key::elsewhere("sidecar"),
     Key::elsewhere("feign"),
     Key::elsewhere("telemetry"),
 ];

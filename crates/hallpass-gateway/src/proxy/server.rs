@@ -112,7 +112,7 @@ impl GatewayServer {
     }
 }
 
-fn proxy(
+pub(crate) fn proxy(
     gateway: Gateway,
     maker: &ServiceMaker,
     settings: &GatewaySettings,
@@ -180,11 +180,11 @@ impl Front<'_> {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(failed_at(address))
 }
 
-fn failed_at(address: SocketAddr) -> impl FnOnce(io::Error) -> Error {
+pub(crate) fn failed_at(address: SocketAddr) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Listen { address, source }
 }

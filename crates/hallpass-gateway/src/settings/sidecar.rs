@@ -1,0 +1,89 @@
+//! `sidecar`: a proxy beside one program, for what comes to it and for what it sends.
+
+mod inbound;
+mod keys;
+mod outbound;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use hallpass_config::{Configuration, Key, Kind, Section};
+
+pub use inbound::InboundSettings;
+pub use outbound::{OutboundServiceSettings, OutboundSettings};
+
+/// `sidecar`: a proxy beside one program, for what comes to it and for what it sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SidecarSettings {
+    /// `management.listen`: where health and metrics are.
+    pub management_listen: SocketAddr,
+    /// `inbound`: what comes to the program; nothing without it.
+    pub inbound: Option<InboundSettings>,
+    /// `outbound`: what it sends; nothing without it.
+    pub outbound: Option<OutboundSettings>,
+    /// `drain-delay-seconds`: how long it goes on after SIGTERM while readiness says 503.
+    pub drain_delay: Duration,
+    /// `drain-limit-seconds`: how long requests under way get after that.
+    pub drain_limit: Duration,
+}
+
+impl Default for SidecarSettings {
+    fn default() -> Self {
+        Self {
+            management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9902)),
+            inbound: None,
+            outbound: None,
+            drain_delay: Duration::from_secs(5),
+            drain_limit: Duration::from_secs(30),
+        }
+    }
+}
+
+/// An absent section is read as one without keys: nothing is served then.
+impl Configuration for SidecarSettings {
+    fn keys() -> Vec<Key> {
+        vec![Key::new(
+            "sidecar",
+            Kind::Section(keys::KEYS),
+            "A proxy beside one program: verifies who calls it, and gives its own calls an identity. Read by `hallpass sidecar` alone, beside `security`, \
+            `internal-token`, `discovery`, `redis`, `nacos`, `tls`, `transport` and `service`. See [sidecar.md](sidecar.md).",
+        )]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        root.section("sidecar").read_all(Self::read_section)
+    }
+}
+
+impl SidecarSettings {
+    fn read_section(section: &Section<'_>) -> Option<Self> {
+        let management_listen = section.section("management").socket_address("listen");
+        let inbound = optional(&section.section("inbound"), InboundSettings::read);
+        let outbound = optional(&section.section("outbound"), OutboundSettings::read);
+        let drain_delay = section.seconds("drain-delay-seconds");
+        let drain_limit = section.seconds("drain-limit-seconds");
+        if let (Some(None), Some(None)) = (&inbound, &outbound) {
+            section.missing("inbound", "is required, or `outbound`, or both");
+        }
+        Some(Self {
+            management_listen: management_listen?,
+            inbound: inbound?,
+            outbound: outbound?,
+            drain_delay: drain_delay?,
+            drain_limit: drain_limit?,
+        })
+    }
+}
+
+fn optional<T>(
+    section: &Section<'_>,
+    read: impl Fn(&Section<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    match section.is_given() {
+        true => read(section).map(Some),
+        false => Some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

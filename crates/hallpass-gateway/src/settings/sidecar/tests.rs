@@ -1,0 +1,96 @@
+use hallpass_config::Loader;
+use hallpass_resource::SecuritySettings;
+
+use super::*;
+
+fn load(yaml: &str) -> SidecarSettings {
+    let yaml = format!("hallpass: {{ sidecar: {yaml} }}");
+    let loaded = Loader::new("hallpass").text("test", &yaml).load();
+    loaded
+        .unwrap_or_else(|error| panic!("{yaml}: {error}"))
+        .into_settings()
+}
+
+fn problems(yaml: &str) -> String {
+    let yaml = format!("hallpass: {{ sidecar: {yaml} }}");
+    let loaded = Loader::new("hallpass").text("test", &yaml);
+    loaded.load::<SidecarSettings>().unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_left_out_is_the_safe_choice() {
+    let settings = load(
+        "{ inbound: { forward-to: 'http://127.0.0.1:8000' }, outbound: { listen: '127.0.0.1:15001', services: [{ name: Logistics, identity: exchange }] } }",
+    );
+    let inbound = settings.inbound.unwrap();
+    assert!(inbound.listen.ip().is_loopback() && inbound.relays && !inbound.lends_context);
+    let outbound = settings.outbound.unwrap();
+    assert!(!outbound.dangerous_listen_anywhere);
+    let service = &outbound.services[0];
+    assert_eq!(service.name, "logistics");
+    assert_eq!(service.audience.as_str(), "Logistics");
+    assert!(service.fails_without_user);
+}
+
+#[test]
+fn nobody_but_this_machine_is_listened_to_unless_it_is_said_loudly() {
+    let services = |more: &str| {
+        format!(
+            "{{ outbound: {{ listen: '0.0.0.0:15001', services: [{{ name: a, identity: service, listen: '10.0.0.1:2' }}]{more} }} }}"
+        )
+    };
+    let said = problems(&services(""));
+    assert_eq!(said.matches("must be loopback").count(), 2, "{said}");
+    let anywhere = load(&services(", dangerous-listen-anywhere: true"));
+    assert!(anywhere.outbound.unwrap().dangerous_listen_anywhere);
+    let said = problems("{ inbound: { forward-to: 'https://elsewhere.example' } }");
+    assert!(said.contains("dangerous-forward-elsewhere"), "{said}");
+    let said = problems("{ inbound: { forward-to: 'http://10.0.0.1:80' } }");
+    assert!(said.contains("forward-to"), "{said}");
+}
+
+#[test]
+fn a_sidecar_has_something_to_do() {
+    for yaml in [
+        "{ }",
+        "{ outbound: { listen: '127.0.0.1:1', services: [] } }",
+        "{ outbound: { services: [{ name: a, identity: service }] } }",
+        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: inbound, identity: service }] } }",
+        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: a, identity: service }, { name: a, identity: none }] } }",
+    ] {
+        assert!(!problems(yaml).is_empty());
+    }
+}
+
+#[test]
+fn what_the_program_passes_on_is_verified_by_rules_of_its_own() {
+    let settings = load(
+        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: a, identity: exchange }, { name: b, identity: exchange, when-absent: none }, { name: c, identity: service }] } }",
+    );
+    let mut of_service = SecuritySettings {
+        permit_all: true,
+        ..SecuritySettings::default()
+    };
+    of_service.internal_jwt.mode = hallpass_resource::Mode::Off;
+    let security = settings.outbound.unwrap().security(&of_service);
+    assert!(!security.permit_all);
+    let rules: Vec<_> = security
+        .internal_jwt
+        .routes
+        .iter()
+        .map(|it| format!("{it:?}"))
+        .collect();
+    assert_eq!(
+        rules
+            .iter()
+            .filter(|it| it.contains("Authenticated"))
+            .count(),
+        1,
+        "{rules:?}"
+    );
+    assert_eq!(
+        rules.iter().filter(|it| it.contains("Anonymous")).count(),
+        2,
+        "{rules:?}"
+    );
+}

@@ -1,0 +1,251 @@
+//! How a program without a word of authentication passes its caller on: by a handle that it copies from the request to its calls, as it copies a request id.
+//!
+//! The handle stands for the credentials that the request came with. They never leave this process by it, and are verified again when the handle comes back: who
+//! calls by then may have logged out, or his token may have ended.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hallpass_clock::Clock;
+use hallpass_resource::is_spelling_of;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header of a handle.
+const NAME: &str = "x-hallpass-context";
+const HEADER: HeaderName = HeaderName::from_static(NAME);
+/// Handles at once; a request that comes beyond them gets none.
+const MAX_LENT: usize = 65_536;
+/// How long a handle stands for its caller after the request has ended: for calls that were begun last.
+const AFTER_END: Duration = Duration::from_secs(30);
+
+/// The credentials that handles stand for. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub(crate) struct Lent(Arc<Shared>);
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    lent: Mutex<HashMap<Box<str>, Entry>>,
+}
+
+struct Entry {
+    authorization: HeaderValue,
+    /// Once the request has ended: until when it counts.
+    until: Option<Duration>,
+}
+
+/// Held by a request: the handle ends some time after this.
+#[must_use]
+pub(crate) struct Lease {
+    lent: Lent,
+    handle: Box<str>,
+}
+
+impl Lent {
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Shared {
+            clock: Arc::clone(clock),
+            lent: Mutex::default(),
+        }))
+    }
+
+    /// Gives a request a handle in place of any that it has brought, where it has credentials.
+    pub(crate) fn lend(&self, headers: &mut HeaderMap) -> Option<Lease> {
+        strip(headers);
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let mut authorization = values.next().filter(|_| values.next().is_none())?.clone();
+        authorization.set_sensitive(true);
+        let handle = random_handle()?;
+        let value = HeaderValue::from_str(&handle).ok()?;
+        let mut lent = self.lent();
+        if lent.len() >= MAX_LENT {
+            let now = self.0.clock.monotonic();
+            lent.retain(|_, entry| entry.until.is_none_or(|until| now < until));
+        }
+        if lent.len() >= MAX_LENT {
+            return None;
+        }
+        let until = None;
+        lent.insert(
+            handle.clone(),
+            Entry {
+                authorization,
+                until,
+            },
+        );
+        drop(lent);
+        headers.insert(HEADER, value);
+        let lent = self.clone();
+        Some(Lease { lent, handle })
+    }
+
+    /// Puts the credentials that a handle stands for in its place. A handle that stands for nobody takes away those that came beside it.
+    pub(crate) fn redeem(&self, headers: &mut HeaderMap) {
+        let mut values = headers.get_all(HEADER).iter();
+        let Some(first) = values.next() else {
+            strip(headers);
+            return;
+        };
+        let only = values.next().is_none().then_some(first);
+        let handle = only.and_then(|it| it.to_str().ok());
+        let found = handle.and_then(|handle| self.found(handle));
+        strip(headers);
+        headers.remove(AUTHORIZATION);
+        if let Some(authorization) = found {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+    }
+
+    fn found(&self, handle: &str) -> Option<HeaderValue> {
+        let now = self.0.clock.monotonic();
+        let mut lent = self.lent();
+        let entry = lent.get(handle)?;
+        if entry.until.is_some_and(|until| now >= until) {
+            lent.remove(handle);
+            return None;
+        }
+        Some(entry.authorization.clone())
+    }
+
+    fn lent(&self) -> MutexGuard<'_, HashMap<Box<str>, Entry>> {
+        self.0.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let until = self.lent.0.clock.monotonic().saturating_add(AFTER_END);
+        if let Some(entry) = self.lent.lent().get_mut(&self.handle) {
+            entry.until = Some(until);
+        }
+    }
+}
+
+/// 128 random bits, which nobody guesses.
+fn random_handle() -> Option<Box<str>> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(format!("{:032x}", u128::from_be_bytes(bytes)).into())
+}
+
+/// Takes a handle away, in every spelling: it is for this process alone.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    let is_one = |name: &&HeaderName| is_spelling_of(name.as_str(), NAME);
+    let found: Vec<_> = headers.keys().filter(is_one).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lent").field(&self.lent().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hallpass_clock::ManualClock;
+
+    use super::*;
+
+    fn rig() -> (Lent, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::default());
+        let lent = Lent::new(&(Arc::clone(&clock) as Arc<dyn Clock>));
+        (lent, clock)
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    /// What a call bears that the program gives this handle.
+    fn redeemed(lent: &Lent, handle: &HeaderValue) -> Option<String> {
+        let mut call = headers(&[("authorization", "Bearer its-own")]);
+        call.insert(HEADER, handle.clone());
+        lent.redeem(&mut call);
+        assert!(!call.contains_key(HEADER), "it is never sent on");
+        let authorization = call.get(AUTHORIZATION)?;
+        Some(authorization.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_lent_context_ends_with_its_request() {
+        let (lent, clock) = rig();
+        let mut request = headers(&[("authorization", "Bearer alice")]);
+        let lease = lent.lend(&mut request).unwrap();
+        let handle = request[HEADER].clone();
+        assert!(handle.len() >= 32, "128 bits: {handle:?}");
+        clock.advance(Duration::from_secs(3_600));
+        let alice = Some("Bearer alice".to_owned());
+        assert_eq!(redeemed(&lent, &handle), alice);
+        drop(lease);
+        clock.advance(AFTER_END - Duration::from_millis(1));
+        assert_eq!(redeemed(&lent, &handle), alice);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(redeemed(&lent, &handle), None);
+        assert!(lent.lent().is_empty());
+    }
+
+    #[test]
+    fn a_handle_from_outside_stands_for_nobody_and_each_request_has_its_own() {
+        let (lent, _clock) = rig();
+        let mut first = headers(&[("authorization", "Bearer alice")]);
+        let _first = lent.lend(&mut first).unwrap();
+        let stolen = first[HEADER].clone();
+        for name in [
+            "x-hallpass-context",
+            "x_hallpass_context",
+            "x.hallpass.context",
+        ] {
+            let mut second = headers(&[("authorization", "Bearer bob")]);
+            second.insert(name, stolen.clone());
+            let _second = lent.lend(&mut second).unwrap();
+            assert_eq!(second.len(), 2, "{second:?}");
+            assert_ne!(second[HEADER], stolen);
+        }
+        let mut nobody = headers(&[("x-hallpass-context", "made-up")]);
+        assert!(lent.lend(&mut nobody).is_none());
+        assert!(nobody.is_empty());
+        for guess in ["made-up", "", "0"] {
+            assert_eq!(redeemed(&lent, &HeaderValue::from_static(guess)), None);
+        }
+        let mut twice = headers(&[("authorization", "Bearer its-own")]);
+        twice.append(HEADER, stolen.clone());
+        twice.append(HEADER, stolen);
+        lent.redeem(&mut twice);
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn without_a_handle_what_the_program_sends_stays() {
+        let (lent, _clock) = rig();
+        let mut call = headers(&[("authorization", "Bearer hers")]);
+        lent.redeem(&mut call);
+        assert_eq!(call[AUTHORIZATION], "Bearer hers");
+        let mut several = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
+        assert!(lent.lend(&mut several).is_none());
+    }
+
+    #[test]
+    fn no_number_of_requests_makes_it_grow_beyond_its_bound() {
+        let (lent, clock) = rig();
+        let lend = || {
+            let mut request = headers(&[("authorization", "Bearer alice")]);
+            lent.lend(&mut request)
+        };
+        let leases: Vec<_> = (0..MAX_LENT).map(|_| lend().unwrap()).collect();
+        assert!(lend().is_none());
+        drop(leases);
+        assert!(lend().is_none());
+        clock.advance(AFTER_END);
+        assert!(lend().is_some());
+        assert_eq!(lent.lent().len(), 1);
+    }
+}

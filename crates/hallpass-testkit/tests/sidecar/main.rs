@@ -1,0 +1,16 @@
+//! `hallpass sidecar` beside programs in other languages, with the files of `examples/sidecar`: the executable, the programs, an issuer, and a service of our
+//! own at the end. A test is skipped, with a line that says so, where its program cannot be had.
+
+#[cfg(test)]
+#[path = "../e2e/built.rs"]
+mod built;
+#[cfg(test)]
+mod estate;
+#[cfg(test)]
+#[path = "../proxies/process.rs"]
+#[expect(dead_code, reason = "the tests of proxies use all of it")]
+mod process;
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod warm;

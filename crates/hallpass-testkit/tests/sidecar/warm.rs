@@ -1,0 +1,76 @@
+//! Tokens that are there before they are asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass::clock::{Clock as _, SystemClock};
+use hallpass::config::Loader;
+use hallpass::{Hallpass, Settings};
+use hallpass_clock::ManualClock;
+use hallpass_gateway::{Sidecar, SidecarServer, SidecarSettings};
+use hallpass_testkit::TestIssuer;
+
+use crate::estate::ask;
+use crate::process::{BETWEEN_LOOKS, START};
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let looking = async {
+        let mut again = tokio::time::interval(BETWEEN_LOOKS);
+        while !is_so().await {
+            again.tick().await;
+        }
+    };
+    tokio::time::timeout(START, looking).await.expect(what);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_sidecar_injects_is_renewed_without_a_request() {
+    let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
+    let issuer = TestIssuer::builder().clock(clock.clone()).start();
+    let mut issuer = issuer.await.unwrap();
+    issuer.stop().await.unwrap();
+    let yaml = format!(
+        "
+hallpass:
+  service: {{ name: order-service }}
+  internal-token: {{ client-id: {}, client-secret: '{}', token-url: '{}' }}
+  sidecar:
+    management: {{ listen: '127.0.0.1:0' }}
+    outbound: {{ services: [{{ name: service-system, identity: service, listen: '127.0.0.1:0' }}] }}
+",
+        TestIssuer::CLIENT_ID,
+        TestIssuer::CLIENT_SECRET,
+        issuer.token_url(),
+    );
+    let loader = Loader::new("hallpass").text("sidecar", yaml);
+    let settings = loader
+        .load_part::<SidecarSettings>()
+        .unwrap()
+        .into_settings();
+    let service = loader.load_part::<Settings>().unwrap().into_settings();
+    let hallpass = Hallpass::builder(&service).clock(clock.clone()).build();
+    let hallpass = hallpass.unwrap();
+    let resource = hallpass.resource_server().build().unwrap();
+    let sidecar = Sidecar {
+        inbound: resource.clone(),
+        outbound: resource,
+        tokens: hallpass.tokens().clone(),
+        network: hallpass.network().clone(),
+        encoded: service.security.paths.allow_encoded,
+    };
+    let running = SidecarServer::start(sidecar, &settings).await.unwrap();
+    let health = running.management_addr().port();
+    assert_eq!(ask(health, "/health/ready", &[]).await.0, 503);
+    issuer.restart().await.unwrap();
+    let is_ready = async || ask(health, "/health/ready", &[]).await.0 == 200;
+    // An issuer that was away is asked again after some time, by the clock that stands still here.
+    until("ready", async || {
+        clock.advance_seconds(1);
+        is_ready().await
+    })
+    .await;
+    let first = issuer.tokens_issued();
+    assert_eq!(first, 1);
+    clock.advance(Duration::from_secs(530));
+    until("renewed", async || issuer.tokens_issued() > first).await;
+}
