@@ -3,7 +3,7 @@
 //! The handle stands for the credentials that the request came with. They never leave this process by it, and are verified again when the handle comes back: who
 //! calls by then may have logged out, or his token may have ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The header of a handle.
 const NAME: &str = "x-hallpass-context";
 const HEADER: HeaderName = HeaderName::from_static(NAME);
-/// Handles at once; a request that comes beyond them gets none.
+/// Handles at once. With more of them, those are forgotten first whose requests ended first; a request beyond so many that are under way gets none.
 const MAX_LENT: usize = 65_536;
-/// How long a handle stands for its caller after the request has ended: for calls that were begun last.
+/// How long a handle stands for its caller after the request has ended, at most: for calls that were begun last.
 const AFTER_END: Duration = Duration::from_secs(30);
 
 /// The credentials that handles stand for. Cheap to clone; clones share them.
@@ -27,7 +27,30 @@ pub(crate) struct Lent(Arc<Shared>);
 
 struct Shared {
     clock: Arc<dyn Clock>,
-    lent: Mutex<HashMap<Box<str>, Entry>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    entries: HashMap<Box<str>, Entry>,
+    /// Those whose requests have ended, in that order, which is the one in which they stop counting.
+    ended: VecDeque<Box<str>>,
+}
+
+impl Table {
+    /// Whether there is room for one more. No longer than what is forgotten, whatever comes at once.
+    fn makes_room(&mut self, now: Duration) -> bool {
+        while let Some(first) = self.ended.front() {
+            let entry = self.entries.get(first);
+            let counts = entry.is_some_and(|entry| entry.until.is_none_or(|until| now < until));
+            if counts && self.entries.len() < MAX_LENT {
+                break;
+            }
+            self.entries.remove(first);
+            self.ended.pop_front();
+        }
+        self.entries.len() < MAX_LENT
+    }
 }
 
 struct Entry {
@@ -47,7 +70,7 @@ impl Lent {
     pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
         Self(Arc::new(Shared {
             clock: Arc::clone(clock),
-            lent: Mutex::default(),
+            table: Mutex::default(),
         }))
     }
 
@@ -59,23 +82,20 @@ impl Lent {
         authorization.set_sensitive(true);
         let handle = random_handle()?;
         let value = HeaderValue::from_str(&handle).ok()?;
-        let mut lent = self.lent();
-        if lent.len() >= MAX_LENT {
-            let now = self.0.clock.monotonic();
-            lent.retain(|_, entry| entry.until.is_none_or(|until| now < until));
-        }
-        if lent.len() >= MAX_LENT {
+        let now = self.0.clock.monotonic();
+        let mut table = self.table();
+        if !table.makes_room(now) {
             return None;
         }
         let until = None;
-        lent.insert(
+        table.entries.insert(
             handle.clone(),
             Entry {
                 authorization,
                 until,
             },
         );
-        drop(lent);
+        drop(table);
         headers.insert(HEADER, value);
         let lent = self.clone();
         Some(Lease { lent, handle })
@@ -100,25 +120,25 @@ impl Lent {
 
     fn found(&self, handle: &str) -> Option<HeaderValue> {
         let now = self.0.clock.monotonic();
-        let mut lent = self.lent();
-        let entry = lent.get(handle)?;
-        if entry.until.is_some_and(|until| now >= until) {
-            lent.remove(handle);
-            return None;
-        }
-        Some(entry.authorization.clone())
+        let table = self.table();
+        let entry = table.entries.get(handle)?;
+        let counts = entry.until.is_none_or(|until| now < until);
+        counts.then(|| entry.authorization.clone())
     }
 
-    fn lent(&self) -> MutexGuard<'_, HashMap<Box<str>, Entry>> {
-        self.0.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let mut table = self.lent.table();
+        // Under the lock, so that the order is that of the times.
         let until = self.lent.0.clock.monotonic().saturating_add(AFTER_END);
-        if let Some(entry) = self.lent.lent().get_mut(&self.handle) {
+        if let Some(entry) = table.entries.get_mut(&self.handle) {
             entry.until = Some(until);
+            table.ended.push_back(std::mem::take(&mut self.handle));
         }
     }
 }
@@ -141,7 +161,9 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 
 impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lent").field(&self.lent().len()).finish()
+        f.debug_tuple("Lent")
+            .field(&self.table().entries.len())
+            .finish()
     }
 }
 
@@ -190,7 +212,8 @@ mod tests {
         assert_eq!(redeemed(&lent, &handle), alice);
         clock.advance(Duration::from_millis(1));
         assert_eq!(redeemed(&lent, &handle), None);
-        assert!(lent.lent().is_empty());
+        let _next = lent.lend(&mut request).unwrap();
+        assert_eq!(lent.table().entries.len(), 1, "the next one has its place");
     }
 
     #[test]
@@ -240,12 +263,21 @@ mod tests {
             let mut request = headers(&[("authorization", "Bearer alice")]);
             lent.lend(&mut request)
         };
-        let leases: Vec<_> = (0..MAX_LENT).map(|_| lend().unwrap()).collect();
-        assert!(lend().is_none());
+        let mut leases: Vec<_> = (0..MAX_LENT).map(|_| lend().unwrap()).collect();
+        assert!(lend().is_none(), "all are under way");
+        let (first, second) = (leases.remove(0), leases.remove(0));
+        let handle = |lease: &Lease| HeaderValue::from_str(&lease.handle).unwrap();
+        let handles = [handle(&first), handle(&second)];
+        drop(first);
+        drop(second);
+        let third = lend().unwrap();
+        assert_eq!(redeemed(&lent, &handles[0]), None, "it ended first");
+        assert!(redeemed(&lent, &handles[1]).is_some());
         drop(leases);
-        assert!(lend().is_none());
         clock.advance(AFTER_END);
         assert!(lend().is_some());
-        assert_eq!(lent.lent().len(), 1);
+        let table = lent.table();
+        assert_eq!((table.entries.len(), table.ended.len()), (2, 1));
+        drop((table, third));
     }
 }
