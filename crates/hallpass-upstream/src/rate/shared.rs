@@ -47,7 +47,8 @@ pub enum RateAsked {
 /// A quota for each name, which all processes share over a [`RateStore`].
 ///
 /// A twentieth of a quota, one request at least, is taken at once and used from memory; what is not used of it within the time of the quota is
-/// lost. So all processes together never let more through than the quota, and up to a twentieth for each process less.
+/// lost. So all processes together are granted no more than the quota, and use up to a twentieth for each process less of it. What is in
+/// hand may be used so much later than it was granted: within one such time they let through up to a twentieth for each process more.
 #[derive(Debug)]
 pub struct SharedRates {
     store: Arc<dyn RateStore>,
