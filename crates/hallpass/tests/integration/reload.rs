@@ -1,7 +1,7 @@
 //! Settings that change while the process runs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Rig {
     }
 
     fn write(&self, yaml: &str) {
-        fs::write(self.file("hallpass.yaml"), yaml).unwrap();
+        replace(&self.file("hallpass.yaml"), yaml);
     }
 
     /// The next settings that are taken.
@@ -95,6 +95,13 @@ impl Drop for Rig {
     }
 }
 
+/// At once: whoever looks never sees half of it.
+fn replace(file: &Path, yaml: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, yaml).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
 fn text(metrics: &ReloadMetrics) -> String {
     let mut registry = Registry::default();
     metrics.register(&mut registry);
@@ -110,11 +117,11 @@ fn named(name: &str) -> String {
 #[tokio::test]
 async fn a_changed_file_is_taken() {
     let mut rig = Rig::start(&named("one"), INTERVAL);
-    rig.write(&named("two"));
-    assert_eq!(rig.next_name().await, "two");
+    // In its place. On a machine that stands still right then, nothing may be read of it at first.
+    fs::write(rig.file("hallpass.yaml"), named("two")).unwrap();
+    while rig.next().await.service.name.as_deref() != Some("two") {}
     // As Kubernetes does, and many editors.
-    fs::write(rig.file("new"), named("three")).unwrap();
-    fs::rename(rig.file("new"), rig.file("hallpass.yaml")).unwrap();
+    rig.write(&named("three"));
     assert_eq!(rig.next_name().await, "three");
 }
 
@@ -220,7 +227,7 @@ async fn settings_that_were_refused_are_tried_again_until_they_are_taken() {
         sender.send(settings).unwrap();
         std::future::ready(Ok(()))
     }));
-    fs::write(&file, named("after")).unwrap();
+    replace(&file, &named("after"));
     let settings = tokio::time::timeout(PATIENCE, taken.recv()).await.unwrap();
     assert_eq!(settings.unwrap().service.name.as_deref(), Some("after"));
     running.abort();
@@ -263,7 +270,7 @@ async fn settings_that_could_not_be_read_are_read_again_without_another_change()
         sender.send(()).unwrap();
         std::future::ready(Ok::<_, BoxError>(()))
     }));
-    fs::write(&file, named("after")).unwrap();
+    replace(&file, &named("after"));
     let refused = async {
         while !text(&metrics).contains("{result=\"refused\"} 1\n") {
             tokio::time::sleep(INTERVAL).await;
