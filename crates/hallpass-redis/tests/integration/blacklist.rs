@@ -101,14 +101,14 @@ async fn a_server_that_hangs_is_away_after_30_ms_and_soon_at_once() {
         let clock = SystemClock::new();
         process.fails().await;
         let took = clock.monotonic();
-        assert!(took < Duration::from_millis(200), "{took:?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
     }
     let clock = SystemClock::new();
     for _ in 0..100 {
         process.fails().await;
     }
     let took = clock.monotonic();
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     let text = prometheus(&process.tier);
     for line in [
         "hallpass_blacklist_breaker_opened_total 1",

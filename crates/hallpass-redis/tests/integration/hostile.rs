@@ -324,9 +324,9 @@ async fn a_server_that_stops_in_any_phase_costs_a_call_its_limit_and_is_used_whe
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         times.sort();
-        // One call waits for the connection and for the response; on a busy machine a little longer.
-        assert!(times[33] < Duration::from_millis(40), "{what}: {times:?}");
-        assert!(times[39] < Duration::from_millis(250), "{what}: {times:?}");
+        // One call waits for the connection and for the response. A busy machine makes some longer and none shorter.
+        assert!(times[20] < Duration::from_millis(55), "{what}: {times:?}");
+        assert!(times[39] < Duration::from_secs(2), "{what}: {times:?}");
         is_well.store(true, Ordering::SeqCst);
         let works = async || tier.get_token(&key("a")).await == Ok(None);
         let took = until("it works", works).await;

@@ -148,17 +148,14 @@ async fn a_server_that_hangs_costs_a_few_calls_their_limit_and_then_nothing() {
         let clock = SystemClock::new();
         process.fails(number).await;
         let took = clock.monotonic();
-        assert!(took < Duration::from_millis(200), "{took:?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
     }
     let clock = SystemClock::new();
     for number in 0..100 {
         process.fails(number).await;
     }
     let took = clock.monotonic();
-    assert!(
-        took < Duration::from_millis(200),
-        "a hundred calls: {took:?}"
-    );
+    assert!(took < Duration::from_secs(2), "a hundred calls: {took:?}");
     let text = prometheus(&process.tier);
     assert!(
         text.contains("hallpass_replay_store_breaker_opened_total 1"),
