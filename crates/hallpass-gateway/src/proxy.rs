@@ -17,6 +17,7 @@ mod logout;
 mod management;
 pub(crate) mod metrics;
 mod noted;
+mod of_proxies;
 mod outgoing;
 pub(crate) mod parts;
 mod pause;

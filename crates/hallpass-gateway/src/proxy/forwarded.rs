@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::of_proxies::is_of_proxies;
 use super::parts::Peer;
 use crate::settings::forwarded::{ForwardedForm, ForwardedSettings};
 use crate::settings::network::TrustedProxies;
@@ -20,28 +21,6 @@ const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const MAX_LIST_BYTES: usize = 4_096;
 /// Most proxies of ours that are looked through for the address of a caller.
 const MAX_PROXIES: usize = 32;
-
-/// Headers that only proxies write. `-` stands for any sign that is no letter and no digit: CGI-like programs read them as one. With `*` at the
-/// end all that begin so are meant.
-const OF_PROXIES: [&str; 17] = [
-    "client-cert",
-    "client-cert-chain",
-    "forwarded",
-    "l5d-*",
-    "ssl-client-*",
-    "txn-token",
-    "workload-*",
-    "x-client-cert",
-    "x-envoy-*",
-    "x-forwarded-*",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-*",
-    "x-real-ip",
-    "x-rewrite-url",
-    "x-ssl-*",
-];
 
 /// The rules of `gateway.forwarded`.
 #[derive(Clone, Debug)]
@@ -138,32 +117,6 @@ impl ForwardedRules {
             headers.remove(name);
         }
     }
-}
-
-/// Whether only proxies write a header of this name, which is in lower case, as names arrive.
-pub(crate) fn is_of_proxies(name: &str) -> bool {
-    // Nearly all headers are told from them by their first letter.
-    let may_be = matches!(
-        name.as_bytes(),
-        [b'c' | b'f' | b'l' | b's' | b't' | b'w' | b'x', ..]
-    );
-    may_be
-        && OF_PROXIES
-            .iter()
-            .any(|pattern| is_like(name.as_bytes(), pattern))
-}
-
-fn is_like(name: &[u8], pattern: &str) -> bool {
-    let (wanted, is_beginning) = match pattern.strip_suffix('*') {
-        Some(beginning) => (beginning, true),
-        None => (pattern, false),
-    };
-    let fits = |(one, other): (&u8, u8)| match other {
-        b'-' => !one.is_ascii_alphanumeric(),
-        _ => *one == other,
-    };
-    let has_length = name.len() == wanted.len() || (is_beginning && name.len() > wanted.len());
-    has_length && name.iter().zip(wanted.bytes()).all(fits)
 }
 
 /// What a proxy of ours has said.
@@ -389,25 +342,6 @@ mod tests {
                 expected.parse::<IpAddr>().unwrap(),
                 "{peer} {lists:?}"
             );
-        }
-    }
-
-    #[test]
-    fn headers_that_only_look_like_those_of_proxies_stay() {
-        for (name, is_theirs) in [
-            ("x-forwarded-anything", true),
-            ("x_forwarded-", true),
-            ("x-forwardedfor", false),
-            ("x-real-ip", true),
-            ("x-real-ips", false),
-            ("x-request-id", false),
-            ("workload-identity-token", true),
-            ("workloads", false),
-            ("forwarded", true),
-            ("forwarded-by", false),
-            ("client-certs", false),
-        ] {
-            assert_eq!(is_of_proxies(name), is_theirs, "{name}");
         }
     }
 }
