@@ -172,11 +172,22 @@ impl LoggedOut {
 
     fn key(&self, token: &AccessToken) -> [u64; 2] {
         let [one, other] = &self.hashers;
-        [one, other].map(|it| it.hash_one(token.expose()))
+        [one, other].map(|it| it.hash_one(named_by(token.expose())))
     }
 
     fn ends(&self) -> MutexGuard<'_, HashMap<[u64; 2], UnixTime>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What of a token names it: of a JWS all but its signature. Whoever has one that ECDSA has signed can write another signature that is as good
+/// (`n - s` in place of `s`), and would have another token by that.
+fn named_by(token: &str) -> &str {
+    // The base64 of a brace and what follows it. Of other tokens nothing is known.
+    let is_jws = token.starts_with("ey") && token.matches('.').count() == 2;
+    match token.rsplit_once('.') {
+        Some((signed, _signature)) if is_jws => signed,
+        _ => token,
     }
 }
 
@@ -221,6 +232,23 @@ mod tests {
         assert!(gone.holds(&AccessToken::new("a")), "within the leeway");
         gone.note(&context("b", 9_000), UnixTime::from_secs(2_301));
         assert!(!gone.holds(&AccessToken::new("a")));
+    }
+
+    #[test]
+    fn another_signature_makes_no_other_token_of_it() {
+        let gone = LoggedOut::default();
+        let now = UnixTime::from_secs(1_000);
+        for (taken_back, other, is_gone) in [
+            ("eyJh.eyJz.AAAA", "eyJh.eyJz.BBBB", true),
+            ("eyJh.eyJ0.AAAA", "eyJh.eyJ1.AAAA", false),
+            // Of what these mean only their issuer knows.
+            ("v4.public.AAAA", "v4.public.BBBB", false),
+            ("opaque.a", "opaque.b", false),
+        ] {
+            gone.note(&context(taken_back, 2_000), now);
+            assert!(gone.holds(&AccessToken::new(taken_back)));
+            assert_eq!(gone.holds(&AccessToken::new(other)), is_gone, "{other}");
+        }
     }
 
     #[test]

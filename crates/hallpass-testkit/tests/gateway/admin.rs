@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::estate::{Estate, Setup, bearer, send, token};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::estate::{Estate, Setup, bearer, send, token, token_by};
 use super::raw::{Raw, Says};
 
 const ROUTES: &str = "      - { name: orders, path: /orders/**, to: lb://orders, identity: relay, rule: authenticated, rates: [callers] }";
@@ -137,4 +140,53 @@ async fn a_token_that_is_taken_back_is_let_in_no_more_whatever_becomes_of_the_is
             .await;
         assert_eq!(stranger.status, 401);
     }
+}
+
+/// A key for ECDSA (RFC 7515 appendix A.3.1).
+const EC_KEY: &str = r#"{ "kty": "EC", "crv": "P-256", "kid": "ec", "alg": "ES256", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }"#;
+/// The order of P-256.
+const ORDER: [u8; 32] = *b"\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25\x51";
+
+/// The same token with `n - s` in the place of `s`, which is as good, and which everybody can write who has seen it.
+fn with_another_signature(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrow = 0;
+    for (at, of_order) in ORDER.iter().enumerate().rev() {
+        let digit = i16::from(*of_order) - i16::from(signature[32 + at]) - borrow;
+        borrow = i16::from(digit < 0);
+        signature[32 + at] = digit.rem_euclid(256).try_into().unwrap();
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_back_does_not_count_with_another_signature_either() {
+    let orders = Raw::start().await;
+    let issuer = Raw::answering(|_| Says::ok("")).await;
+    let routes = ROUTES.replace(", rates: [callers]", "");
+    let more = format!(
+        "    logout: {{ path: /bye, revoke-url: 'http://{}/oauth2/revoke' }}\n",
+        issuer.address
+    );
+    let estate = Estate::start_with(&[orders.address], &routes, &more).await;
+    estate.issuer.import_key(EC_KEY).await.unwrap();
+    let ask = async |line: &str, token: &str| {
+        let alice = format!("Authorization: Bearer {token}");
+        let answer = estate.ask(&[line, "Host: a", &alice]).await;
+        answer.status
+    };
+    let get = "GET /orders/7 HTTP/1.1";
+    let shown = token_by(EC_KEY, "alice", Duration::from_secs(600));
+    let twin = with_another_signature(&shown);
+    assert_ne!(shown, twin);
+    assert_eq!(ask(get, &shown).await, 200);
+    assert_eq!(ask(get, &twin).await, 200, "its signature is good");
+    let bye = "POST /bye HTTP/1.1\r\nContent-Length: 0";
+    assert_eq!(ask(bye, &shown).await, 204);
+    assert_eq!(ask(get, &shown).await, 401);
+    assert_eq!(ask(get, &twin).await, 401);
+    let other = token_by(EC_KEY, "bob", Duration::from_secs(600));
+    assert_eq!(ask(get, &other).await, 200, "another token");
 }

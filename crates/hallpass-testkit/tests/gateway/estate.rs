@@ -262,12 +262,17 @@ pub(crate) fn bearer(user: &str) -> String {
 
 /// A user's token for the edge, good for so long.
 pub(crate) fn token(user: &str, life: Duration) -> String {
+    token_by(KEY, user, life)
+}
+
+/// The same, signed by another key of the issuer.
+pub(crate) fn token_by(key: &str, user: &str, life: Duration) -> String {
     let now = UnixTime::from(SystemClock::new().now());
     let (user, audience) = (user.parse().unwrap(), "edge".parse().unwrap());
     let end = now.saturating_add(life);
     let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
     claims.client_id = Some("app".parse().unwrap());
     claims.scope = "orders.read".parse().unwrap();
-    let key = SigningKey::from_jwk(&serde_json::from_str(KEY).unwrap()).unwrap();
+    let key = SigningKey::from_jwk(&serde_json::from_str(key).unwrap()).unwrap();
     sign(&claims, &key, now).unwrap().expose().to_owned()
 }
