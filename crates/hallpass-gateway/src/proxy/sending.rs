@@ -14,6 +14,7 @@ use super::parts::Came;
 use super::plan::Route;
 use super::rescue::{Trouble, UpstreamError};
 use super::retrying::{Outgoing, REPLAY_BODY_BYTES, is_idempotent};
+use super::trailers::TrailerRules;
 use super::upload::{Upload, UploadFault, UploadRules};
 
 /// A request that is ready to go.
@@ -116,7 +117,10 @@ impl Sending<'_> {
                 true => settings.timeouts.stream_idle,
                 false => settings.timeouts.idle,
             },
-            trailers: has_trailers.then(|| Arc::clone(self.names)),
+            trailers: has_trailers.then(|| TrailerRules {
+                names: Arc::clone(self.names),
+                tenant: self.authorized.tenant_header().map(|(name, _)| name),
+            }),
         };
         let body = came.body.take()?;
         Some(Upload::new(

@@ -17,9 +17,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::head::Framing;
-use super::identity::IdentityNames;
 use super::pause::Pause;
-use super::trailers::clean_request;
+use super::trailers::TrailerRules;
 
 /// What a body has to keep to.
 #[derive(Clone, Debug)]
@@ -28,8 +27,8 @@ pub(crate) struct UploadRules {
     pub(crate) limit: u64,
     /// Longest pause.
     pub(crate) idle: Duration,
-    /// The trailers go on, without these headers; `None`: they do not.
-    pub(crate) trailers: Option<Arc<IdentityNames>>,
+    /// The trailers go on, as far as these say; `None`: they do not.
+    pub(crate) trailers: Option<TrailerRules>,
 }
 
 /// Why a body was ended before its time.
@@ -189,11 +188,11 @@ impl Sent {
                 }
             }
             Err(frame) => {
-                let Some(names) = &self.upload.rules.trailers else {
+                let Some(rules) = &self.upload.rules.trailers else {
                     return Ok(None);
                 };
                 Ok(frame.into_trailers().ok().map(|mut trailers| {
-                    clean_request(&mut trailers, names);
+                    rules.clean(&mut trailers);
                     Frame::trailers(trailers)
                 }))
             }
