@@ -11,7 +11,7 @@ mod cors;
 mod download;
 mod forwarded;
 mod head;
-mod hop_by_hop;
+pub(crate) mod hop_by_hop;
 mod identity;
 mod logout;
 mod management;

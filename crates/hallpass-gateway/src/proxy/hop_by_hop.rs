@@ -8,8 +8,19 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::of_proxies::is_of_proxies;
+
+/// The handle that a sidecar puts into the place of a caller: nobody outside may have it left out.
+pub(crate) const CONTEXT_HANDLE: HeaderName = HeaderName::from_static("x-hallpass-context");
 /// Fields that are never the sender's to take out: a request without them is another one.
-const NEVER_NAMED: [HeaderName; 5] = [HOST, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, DATE];
+const NEVER_NAMED: [HeaderName; 6] = [
+    HOST,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    TRANSFER_ENCODING,
+    DATE,
+    CONTEXT_HANDLE,
+];
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 /// What belongs to an upgrade to HTTP/2 (RFC 7540 section 3.2.1).
@@ -65,7 +76,9 @@ pub(crate) fn take_out(headers: &mut HeaderMap) -> Result<Kept, NamesWhatStays> 
         let mut asked = headers.get_all(UPGRADE).iter();
         kept.upgrade = asked.next().cloned().filter(|_| asked.next().is_none());
     }
-    for name in ENDS_HERE.iter().chain(&named) {
+    // What only proxies write is never the caller's to take out: a proxy in front that hands `Connection` on would let it hide its address.
+    let named = named.iter().filter(|it| !is_of_proxies(it.as_str()));
+    for name in ENDS_HERE.iter().chain(named) {
         headers.remove(name);
     }
     Ok(kept)
@@ -185,7 +198,13 @@ mod tests {
 
     #[test]
     fn what_a_request_cannot_be_without_must_not_be_named() {
-        for name in ["host", "Content-Length", "close, transfer-encoding", "date"] {
+        for name in [
+            "host",
+            "Content-Length",
+            "close, transfer-encoding",
+            "date",
+            "X-Hallpass-Context",
+        ] {
             assert_eq!(left(&[("connection", name)]), Err(NamesWhatStays), "{name}");
         }
         // Perl's client does so by default.
@@ -193,6 +212,18 @@ mod tests {
             left(&[("connection", "TE, close"), ("te", "deflate")]).unwrap(),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn what_a_proxy_says_of_its_caller_is_not_the_callers_to_take_out() {
+        let left = left(&[
+            ("connection", "X-Forwarded-For, forwarded, x_real_ip, x-one"),
+            ("x-forwarded-for", "198.51.100.1"),
+            ("forwarded", "for=198.51.100.1"),
+            ("x_real_ip", "198.51.100.1"),
+            ("x-one", "a"),
+        ]);
+        assert_eq!(left.unwrap(), ["forwarded", "x-forwarded-for", "x_real_ip"]);
     }
 
     #[test]
