@@ -13,11 +13,14 @@ use hallpass_resource::is_spelling_of;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::proxy::hop_by_hop::CONTEXT_HANDLE;
+
 /// The header of a handle.
-const NAME: &str = "x-hallpass-context";
-const HEADER: HeaderName = HeaderName::from_static(NAME);
+const HEADER: HeaderName = CONTEXT_HANDLE;
 /// Handles at once. With more of them, those are forgotten first whose requests ended first; a request beyond so many that are under way gets none.
 const MAX_LENT: usize = 65_536;
+/// Bytes of all credentials that they stand for: those of some 65,536 usual tokens. Beyond it the same holds.
+const MAX_LENT_BYTES: usize = 64 * 1024 * 1024;
 /// How long a handle stands for its caller after the request has ended, at most: for calls that were begun last.
 const AFTER_END: Duration = Duration::from_secs(30);
 
@@ -35,21 +38,35 @@ struct Table {
     entries: HashMap<Box<str>, Entry>,
     /// Those whose requests have ended, in that order, which is the one in which they stop counting.
     ended: VecDeque<Box<str>>,
+    /// Bytes of all credentials.
+    bytes: usize,
 }
 
 impl Table {
-    /// Whether there is room for one more. No longer than what is forgotten, whatever comes at once.
-    fn makes_room(&mut self, now: Duration) -> bool {
+    /// Whether there is room for one more, of so many bytes. No longer than what is forgotten, whatever comes at once.
+    fn makes_room(&mut self, bytes: usize, now: Duration) -> bool {
         while let Some(first) = self.ended.front() {
             let entry = self.entries.get(first);
             let counts = entry.is_some_and(|entry| entry.until.is_none_or(|until| now < until));
-            if counts && self.entries.len() < MAX_LENT {
+            if counts && self.has_room(bytes) {
                 break;
             }
-            self.entries.remove(first);
-            self.ended.pop_front();
+            let Some(first) = self.ended.pop_front() else {
+                break;
+            };
+            self.forget(&first);
         }
-        self.entries.len() < MAX_LENT
+        self.has_room(bytes)
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.entries.len() < MAX_LENT && self.bytes.saturating_add(bytes) <= MAX_LENT_BYTES
+    }
+
+    fn forget(&mut self, handle: &str) {
+        if let Some(entry) = self.entries.remove(handle) {
+            self.bytes = self.bytes.saturating_sub(entry.authorization.len());
+        }
     }
 }
 
@@ -78,15 +95,18 @@ impl Lent {
     pub(crate) fn lend(&self, headers: &mut HeaderMap) -> Option<Lease> {
         strip(headers);
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let mut authorization = values.next().filter(|_| values.next().is_none())?.clone();
+        let authorization = values.next().filter(|_| values.next().is_none())?;
+        // Copied: as it came it is a part of the whole head, and would keep all of that.
+        let mut authorization = HeaderValue::from_bytes(authorization.as_bytes()).ok()?;
         authorization.set_sensitive(true);
         let handle = random_handle()?;
         let value = HeaderValue::from_str(&handle).ok()?;
         let now = self.0.clock.monotonic();
         let mut table = self.table();
-        if !table.makes_room(now) {
+        if !table.makes_room(authorization.len(), now) {
             return None;
         }
+        table.bytes = table.bytes.saturating_add(authorization.len());
         let until = None;
         table.entries.insert(
             handle.clone(),
@@ -131,6 +151,13 @@ impl Lent {
     }
 }
 
+impl Lease {
+    /// Nobody was given the handle: it ends now. Strangers whose requests are refused take no room by that.
+    pub(crate) fn end(self) {
+        self.lent.table().forget(&self.handle);
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut table = self.lent.table();
@@ -152,7 +179,7 @@ fn random_handle() -> Option<Box<str>> {
 
 /// Takes a handle away, in every spelling: it is for this process alone.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    let is_one = |name: &&HeaderName| is_spelling_of(name.as_str(), NAME);
+    let is_one = |name: &&HeaderName| is_spelling_of(name.as_str(), HEADER.as_str());
     let found: Vec<_> = headers.keys().filter(is_one).cloned().collect();
     for name in found {
         headers.remove(name);
@@ -254,6 +281,40 @@ mod tests {
         assert_eq!(call[AUTHORIZATION], "Bearer hers");
         let mut several = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
         assert!(lent.lend(&mut several).is_none());
+    }
+
+    #[test]
+    fn no_size_of_credentials_makes_it_grow_beyond_its_bound() {
+        const SIZE: usize = 16 * 1024;
+        let (lent, _clock) = rig();
+        let large = format!("Bearer {}", "x".repeat(SIZE - "Bearer ".len()));
+        let lend = |credentials: &str| {
+            let mut request = HeaderMap::new();
+            request.insert(AUTHORIZATION, credentials.parse().unwrap());
+            lent.lend(&mut request)
+        };
+        // Requests that have ended, of whoever sends so much.
+        for _ in 0..2 * MAX_LENT_BYTES / SIZE {
+            drop(lend(&large).unwrap());
+            assert!(lent.table().bytes <= MAX_LENT_BYTES);
+        }
+        let leases: Vec<_> = std::iter::from_fn(|| lend(&large)).collect();
+        assert_eq!(leases.len(), MAX_LENT_BYTES / SIZE, "all are under way");
+        drop(leases);
+        assert!(lend("Bearer alice").is_some());
+        let table = lent.table();
+        let bytes = table.entries.values().map(|it| it.authorization.len());
+        assert_eq!(bytes.sum::<usize>(), table.bytes);
+    }
+
+    #[test]
+    fn a_handle_that_nobody_was_given_takes_no_room() {
+        let (lent, _clock) = rig();
+        let mut request = headers(&[("authorization", "Bearer mallory")]);
+        lent.lend(&mut request).unwrap().end();
+        assert_eq!(redeemed(&lent, &request[HEADER]), None);
+        let table = lent.table();
+        assert_eq!(table.entries.len() + table.ended.len() + table.bytes, 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hallpass_client::AuthTokenService;
 use hallpass_listen::{ConnectionPlaces, HttpServer, RunningServer};
-use hallpass_resource::{EncodedCharacters, ResourceServer};
+use hallpass_resource::{DenialResponse, EncodedCharacters, ResourceServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
 use hallpass_upstream::Network;
 use http::{Request, Response};
@@ -167,7 +167,7 @@ impl Start<'_> {
             tower::service_fn(move |mut request: Request<Incoming>| {
                 let proxy = Arc::clone(&proxy);
                 // Nobody outside has a handle that means anything.
-                let lease = match &lent {
+                let mut lease = match &lent {
                     Some(lent) => lent.lend(request.headers_mut()),
                     None => {
                         lent::strip(request.headers_mut());
@@ -176,6 +176,11 @@ impl Start<'_> {
                 };
                 async move {
                     let response = proxy.respond(peer, request).await;
+                    if is_refused(&response)
+                        && let Some(lease) = lease.take()
+                    {
+                        lease.end();
+                    }
                     // Until the end of the response's body.
                     let held = response.map(|body| {
                         body.map_frame(move |frame| {
@@ -248,6 +253,12 @@ impl Side {
             })
         })
     }
+}
+
+/// Whether the program has not seen the request: it was answered here, for a fault of its sender.
+fn is_refused<B>(response: &Response<B>) -> bool {
+    let told = response.extensions().get::<DenialResponse>();
+    told.is_some_and(|told| told.status.is_client_error())
 }
 
 async fn respond(
