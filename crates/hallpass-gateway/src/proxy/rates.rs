@@ -28,7 +28,10 @@ pub(crate) struct Rates {
 /// One of them.
 pub(crate) struct Limit {
     settings: RateLimitSettings,
-    counted: Counted,
+    /// Quotas of verified callers.
+    callers: Counted,
+    /// Those of addresses stand apart: whoever has a network has as many as he likes, and there is room for so many names only.
+    addresses: Counted,
     refused: Counter,
     metrics: RateMetrics,
 }
@@ -36,6 +39,14 @@ pub(crate) struct Limit {
 enum Counted {
     Here(Box<KeyedRates>),
     Together(Box<SharedRates>),
+}
+
+/// Whom a quota is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Of a verified caller, or of all of a route.
+    Callers,
+    Address,
 }
 
 /// Those that count for a route.
@@ -147,7 +158,7 @@ impl Limit {
             RateWhenAway::Local => RatesAway::CountAlone,
             RateWhenAway::Refuse => RatesAway::Refuse,
         };
-        let counted = match settings.across {
+        let counted = || match settings.across {
             RateAcross::Process => Counted::Here(Box::new(KeyedRates::new(quota))),
             RateAcross::Redis => {
                 let store = network.rate_store().unwrap_or_else(|| Arc::new(NoStore));
@@ -158,13 +169,18 @@ impl Limit {
             refused: metrics.of_rate(&settings.name),
             metrics: metrics.clone(),
             settings: settings.clone(),
-            counted,
+            callers: counted(),
+            addresses: counted(),
         }
     }
 
     async fn take(&self, who: Who<'_>, now: Duration) -> Result<(), RateRefusal> {
-        let name = self.name_of(who);
-        let taken = match &self.counted {
+        let (name, whose) = self.name_of(who);
+        let counted = match whose {
+            Whose::Callers => &self.callers,
+            Whose::Address => &self.addresses,
+        };
+        let taken = match counted {
             Counted::Here(rates) => rates.take(&name, now).map_err(RateRefusal::UsedUp),
             Counted::Together(rates) => {
                 let (taken, asked) = rates.take(&name, now).await;
@@ -180,7 +196,7 @@ impl Limit {
 
     /// Whose quota it is: each part with its length before it, so that no two are one. It begins with the name of the rate, for processes that share
     /// several.
-    fn name_of(&self, who: Who<'_>) -> Vec<u8> {
+    fn name_of(&self, who: Who<'_>) -> (Vec<u8>, Whose) {
         let mut name = Vec::with_capacity(96);
         part(&mut name, self.settings.name.as_bytes());
         match (&self.settings.by, who.context) {
@@ -206,9 +222,10 @@ impl Limit {
             (RateBy::Address, _)
             | (RateBy::Caller | RateBy::Client | RateBy::Header(_), None | Some(_)) => {
                 address(&mut name, who.address);
+                return (name, Whose::Address);
             }
         }
-        name
+        (name, Whose::Callers)
     }
 
     pub(crate) const fn settings(&self) -> &RateLimitSettings {
@@ -217,9 +234,15 @@ impl Limit {
 
     /// How many names are known, for people.
     pub(crate) fn known(&self) -> usize {
-        match &self.counted {
-            Counted::Here(rates) => rates.len(),
-            Counted::Together(rates) => rates.len(),
+        self.callers.len() + self.addresses.len()
+    }
+}
+
+impl Counted {
+    fn len(&self) -> usize {
+        match self {
+            Self::Here(rates) => rates.len(),
+            Self::Together(rates) => rates.len(),
         }
     }
 }
@@ -430,6 +453,37 @@ mod tests {
             let rates = rates(&settings, &Rates::default()).of_route(&["one".to_owned()]);
             for (who, passes) in rows {
                 assert_eq!(pass(&rates, *who).await, *passes, "{settings:?} {who:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_number_of_strangers_takes_the_room_of_verified_callers() {
+        let callers = ["alice", "bob"].map(|it| context("login", it, None));
+        let headers = HeaderMap::new();
+        let who = |context, address| Who {
+            route: "r",
+            address,
+            context,
+            headers: &headers,
+        };
+        for across in [RateAcross::Process, RateAcross::Redis] {
+            // There is no store: with `redis` each process counts by itself.
+            let settings = RateLimitSettings {
+                across,
+                ..one(RateBy::Caller)
+            };
+            let rates = rates(&settings, &Rates::default()).of_route(&["one".to_owned()]);
+            // One network of 48 bits.
+            for number in 0..70_000_u128 {
+                let address = (0x2001_0db8_u128 << 96) + (number << 64);
+                let address = IpAddr::V6(address.into());
+                let _passes = rates.after_decision(who(None, address), NOW).await;
+            }
+            for caller in &callers {
+                let alone = who(Some(caller), IpAddr::from([192, 0, 2, 1]));
+                assert!(pass(&rates, alone).await, "{settings:?}");
+                assert!(!pass(&rates, alone).await, "{settings:?}");
             }
         }
     }
