@@ -9,6 +9,9 @@ use httpdate::HttpDate;
 
 use crate::settings::access_log::{AccessLogFormat, AccessLogSettings};
 
+/// Most bytes of a path, and of a query, in a line: 8,192 lines may wait, and strangers write them. A request of more than 4,096 bytes of path goes nowhere.
+const MAX_FIELD_BYTES: usize = 2 * 1_024;
+
 /// A request and how it was answered. Lines have nothing of headers, tokens and bodies; of the query and the caller only where settings ask for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
@@ -46,9 +49,9 @@ impl Entry<'_> {
         let _ = write!(line, "{{\"time\":\"{}\"", timestamp(self.at));
         text(&mut line, "address", Some(&self.address.to_string()));
         text(&mut line, "method", Some(self.method));
-        text(&mut line, "path", Some(self.path));
+        text(&mut line, "path", Some(clipped(self.path)));
         if settings.has_query {
-            text(&mut line, "query", self.query);
+            text(&mut line, "query", self.query.map(clipped));
         }
         let _ = write!(line, ",\"status\":{}", self.status.as_u16());
         text(&mut line, "route", self.route);
@@ -76,10 +79,10 @@ impl Entry<'_> {
         let subject = subject.map_or("-".to_owned(), |(_, subject)| {
             escaped(subject).replace(' ', "\\x20")
         });
-        let mut target = escaped(self.path);
+        let mut target = escaped(clipped(self.path));
         if let Some(query) = self.query.filter(|_| settings.has_query) {
             target.push('?');
-            target.push_str(&escaped(query));
+            target.push_str(&escaped(clipped(query)));
         }
         let bytes = self.bytes.map_or("-".to_owned(), |it| it.to_string());
         format!(
@@ -91,6 +94,12 @@ impl Entry<'_> {
             self.status.as_u16(),
         )
     }
+}
+
+/// Its beginning, where it is longer than a line needs.
+fn clipped(text: &str) -> &str {
+    let end = text.floor_char_boundary(MAX_FIELD_BYTES);
+    text.get(..end).unwrap_or_default()
 }
 
 fn text(line: &mut String, name: &str, value: Option<&str>) {
@@ -201,6 +210,25 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["query"], "token=secret");
         assert_eq!(read["subject"], "al ice");
+    }
+
+    #[test]
+    fn no_request_makes_a_line_of_any_length() {
+        let long = "\"".repeat(32 * 1_024);
+        let entry = Entry {
+            path: &long,
+            query: Some(&long),
+            ..ENTRY
+        };
+        for format in [AccessLogFormat::Json, AccessLogFormat::Combined] {
+            let settings = AccessLogSettings {
+                format,
+                has_query: true,
+                ..AccessLogSettings::default()
+            };
+            let line = entry.line(&settings);
+            assert!(line.len() < 20_000, "{} bytes", line.len());
+        }
     }
 
     #[test]
