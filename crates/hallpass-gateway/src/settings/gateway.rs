@@ -259,6 +259,15 @@ fn compare(own: &Section<'_>, earlier: &[RouteSettings], route: &RouteSettings) 
         own.warn("path", &message);
     }
     let Some(rule) = &route.rule else { return };
+    let is_another = |it: &RouteRule| !it.demands_the_same(rule);
+    let mut wider = earlier.iter().filter(|it| shadow::may_take(it, route));
+    if let Some(wider) = wider.find(|it| it.rule.as_ref().is_some_and(is_another)) {
+        let message = format!(
+            "counts in place of that of `{}` too, which stands before it and may take such requests: order and headers choose routes, and never rules",
+            wider.name
+        );
+        own.warn("rule", &message);
+    }
     let mut rules = earlier.iter().filter_map(|it| it.rule.as_ref());
     if rules.any(|it| it != rule && it.is_for_same(rule)) {
         own.problem(

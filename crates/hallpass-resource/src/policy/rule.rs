@@ -254,6 +254,14 @@ impl RouteRule {
             && shares(&self.hosts, &other.hosts)
     }
 
+    /// Whether both demand the same of callers, in the same mode, for whichever requests they are.
+    #[must_use]
+    pub fn demands_the_same(&self, other: &Self) -> bool {
+        self.rule == other.rule
+            && self.conditions == other.conditions
+            && self.rollout() == other.rollout()
+    }
+
     pub(crate) fn pattern(&self) -> &PathPattern {
         &self.pattern
     }

@@ -12,6 +12,23 @@ pub(super) fn covers(earlier: &RouteSettings, later: &RouteSettings) -> bool {
         && covers_path(&earlier.path.to_string(), &later.path.to_string())
 }
 
+/// Whether `earlier` may take requests with the paths of `later`, and is for more paths: of two rules that of `later`, which says more of the path, is the one that
+/// counts for them. Rules with hosts and rules without count both.
+pub(super) fn may_take(earlier: &RouteSettings, later: &RouteSettings) -> bool {
+    let (wide, narrow) = (earlier.path.to_string(), later.path.to_string());
+    let meet = |one: &[Method], other: &[Method]| {
+        one.is_empty()
+            || other
+                .iter()
+                .any(|it| covers_methods(one, std::slice::from_ref(it)))
+    };
+    earlier.hosts.is_empty() == later.hosts.is_empty()
+        && covers_hosts(earlier, later)
+        && (later.methods.is_empty() || meet(&earlier.methods, &later.methods))
+        && covers_path(&wide, &narrow)
+        && !covers_path(&narrow, &wide)
+}
+
 fn covers_hosts(earlier: &RouteSettings, later: &RouteSettings) -> bool {
     let covers_host = |host: &String| {
         earlier.hosts.iter().any(|it| {

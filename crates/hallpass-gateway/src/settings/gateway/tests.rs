@@ -244,6 +244,54 @@ fn a_route_that_gets_no_request_and_a_rate_that_limits_nothing_are_warned_of() {
 }
 
 #[test]
+fn a_rule_that_counts_for_an_earlier_route_is_warned_of() {
+    let said = |first: &str, second: &str| {
+        let yaml = format!(
+            "{{ routes: [{{ name: staff, to: lb://staff, identity: relay, {first} }}, {{ name: open, to: lb://open, identity: relay, {second} }}] }}"
+        );
+        let said = warnings(&yaml);
+        said.iter()
+            .any(|it| it.contains("routes[1].rule: counts in place of that of `staff` too"))
+    };
+    let staff = "path: /a/**, headers: { X-Staff: 1 }, rule: scopes, all: [staff]";
+    for (first, second, is_said) in [
+        (staff, "path: '/a/{id}', rule: anonymous", true),
+        (staff, "path: /a/b, rule: anonymous, methods: [GET]", true),
+        (
+            "path: /a/**, rule: authenticated",
+            "path: /a/b, rule: anonymous",
+            true,
+        ),
+        (staff, "path: '/a/{id}', rule: scopes, all: [staff]", false),
+        (staff, "path: /b, rule: anonymous", false),
+        (staff, "path: '/a/{id}'", false),
+        // Both rules must be satisfied, or no request is for both.
+        (
+            staff,
+            "path: /a/b, rule: anonymous, hosts: [a.example]",
+            false,
+        ),
+        (
+            "path: /a/**, rule: authenticated, methods: [GET]",
+            "path: /a/b, rule: anonymous, methods: [POST]",
+            false,
+        ),
+        (
+            "path: /a/**, headers: { X-Staff: 1 }",
+            "path: /a/b, rule: anonymous",
+            false,
+        ),
+        (
+            "path: /a/b, rule: anonymous",
+            "path: /a/**, rule: authenticated",
+            false,
+        ),
+    ] {
+        assert_eq!(said(first, second), is_said, "{first} | {second}");
+    }
+}
+
+#[test]
 fn rules_that_stand_in_routes_are_rules_of_the_policy() {
     let of = |second: &str| {
         format!(
