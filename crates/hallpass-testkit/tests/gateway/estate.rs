@@ -195,7 +195,8 @@ fn service(yaml: &str) -> Settings {
     settings
 }
 
-fn load<T: Configuration>(yaml: &str) -> T {
+/// One part of the settings.
+pub(crate) fn load<T: Configuration>(yaml: &str) -> T {
     let loader = Loader::new("hallpass").text("edge", yaml);
     loader.load_part().unwrap().into_settings()
 }

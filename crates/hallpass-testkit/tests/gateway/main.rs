@@ -23,6 +23,8 @@ mod retries;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod sidecar;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod upgrades;
