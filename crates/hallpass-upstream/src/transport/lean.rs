@@ -24,6 +24,7 @@ use link::Answer;
 use obtain::{Obtained, obtain};
 use pool::Pool;
 use returning::{Returning, ReturningBody};
+use sent::Sent;
 
 pub(super) use pool::Settings;
 
@@ -33,6 +34,7 @@ mod link;
 mod obtain;
 mod pool;
 mod returning;
+mod sent;
 
 /// Servers whose connections are kept at once. With more of them, those are forgotten first that have no unused connection.
 const MAX_SERVERS: usize = 1024;
@@ -72,8 +74,11 @@ impl Lean {
         // The server is not named in the first line (RFC 9112 section 3.2.1).
         let path = std::mem::take(request.uri_mut()).into_parts();
         *request.uri_mut() = path.path_and_query.map(Uri::from).unwrap_or_default();
+        let has_body = !http_body::Body::is_end_stream(request.body());
+        let sent = Sent::watch(request.body_mut()).filter(|_| has_body);
         Ok(Call {
-            has_body: !http_body::Body::is_end_stream(request.body()),
+            has_body,
+            sent,
             step: Step::begin(&pool, request, now),
             pool,
         })
@@ -146,6 +151,8 @@ fn host(scheme: &Scheme, server: &Authority) -> Option<HeaderValue> {
 pub(super) struct Call {
     pool: Arc<Pool>,
     has_body: bool,
+    /// Of a body that comes as its source gives it.
+    sent: Option<Sent>,
     step: Step,
 }
 
@@ -175,7 +182,8 @@ impl Step {
 }
 
 impl Call {
-    fn answered(&mut self, response: Response<Incoming>) -> Response<Body> {
+    /// `is_early`: it began before all of the request was sent.
+    fn answered(&mut self, response: Response<Incoming>, is_early: bool) -> Response<Body> {
         let Step::Asked(Obtained { link, .. }) = std::mem::replace(&mut self.step, Step::Over)
         else {
             return response.map(Body::from);
@@ -183,10 +191,16 @@ impl Call {
         self.pool.note(response.headers());
         if link.is_idle() {
             // All of the response is here.
-            self.pool.check_in(link);
+            match is_early {
+                true => link.close(),
+                false => self.pool.check_in(link),
+            }
             return response.map(Body::from);
         }
-        let returning = Returning::new(link, &self.pool);
+        let returning = match is_early {
+            true => Returning::nowhere(link),
+            false => Returning::new(link, &self.pool),
+        };
         if self.has_body
             && let Ok(runtime) = Handle::try_current()
         {
@@ -219,6 +233,8 @@ impl Future for Call {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        // Before anything more of it is written.
+        let is_early = this.sent.as_ref().is_some_and(|sent| !sent.is_whole());
         loop {
             match &mut this.step {
                 Step::Obtaining(obtaining) => match ready!(obtaining.as_mut().poll(context)) {
@@ -226,7 +242,9 @@ impl Future for Call {
                     Err(error) => return this.failed(TransportError::connecting(error)),
                 },
                 Step::Asked(obtained) => match ready!(obtained.link.poll_answer(context)) {
-                    Answer::Response(response) => return Poll::Ready(Ok(this.answered(response))),
+                    Answer::Response(response) => {
+                        return Poll::Ready(Ok(this.answered(response, is_early)));
+                    }
                     Answer::Unsent(request, error) => {
                         if let Some(error) = this.unsent(*request, error) {
                             return this.failed(error);

@@ -29,6 +29,14 @@ impl Returning {
         }
     }
 
+    /// One that is not used again.
+    pub(super) fn nowhere(link: Link) -> Self {
+        Self {
+            link: Some(link),
+            pool: Weak::new(),
+        }
+    }
+
     /// Goes on in a task of its own: for a request that is still being sent, which must not wait for somebody to read its response.
     /// The task ends with the exchange, and so it does when nobody wants the response any more.
     pub(super) fn go_on_alone(mut self, runtime: &Handle) {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service as _;
 
-use crate::body::Body;
+use crate::body::{Body, BoxError};
 use crate::transport::{HttpTransport, TransportError, TransportErrorKind};
 
 /// Long enough for whatever does not have to wait for anything.

@@ -42,9 +42,6 @@ async fn an_upload_goes_on_while_nobody_reads_the_response_that_has_begun() {
             .await;
         peer.read_to("0\r\n\r\n").await;
         peer.say("gun").await;
-        peer.request().await.unwrap();
-        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nagain")
-            .await;
     })
     .await;
     let transport = HttpTransport::new().unwrap();
@@ -60,12 +57,89 @@ async fn an_upload_goes_on_while_nobody_reads_the_response_that_has_begun() {
     let body = response.into_body().collect_within(5);
     let body = tokio::time::timeout(SOON, body).await.unwrap();
     assert_eq!(body.unwrap(), "begun");
-    // The connection goes back in the task that has ended the upload.
+}
+
+#[tokio::test]
+async fn a_connection_whose_response_began_before_its_request_ended_is_not_used_again() {
+    let server = Server::start(|number, mut peer| async move {
+        if number == 0 {
+            peer.head().await.unwrap();
+            // One that has not read the body, and takes it for a request.
+            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly")
+                .await;
+            peer.read_to("0\r\n\r\n").await;
+            while let Some(_next) = peer.request().await {
+                peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil")
+                    .await;
+            }
+            return;
+        }
+        peer.request().await.unwrap();
+        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nown")
+            .await;
+    })
+    .await;
+    let transport = HttpTransport::new().unwrap();
+    let (sender, body) = upload();
+    sender.send("first").unwrap();
+    assert_eq!(ask(&transport, server.post(body)).await, ok("early"));
+    sender
+        .send("GET /evil HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    drop(sender);
+    // The upload ends in a task of its own.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(ask(&transport, server.get("/")).await, ok("again"));
+    assert_eq!(ask(&transport, server.get("/")).await, ok("own"));
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_after_an_upload_that_was_sent_before_its_response() {
+    let server = Server::start(|_, mut peer| async move {
+        for end in ["0\r\n\r\n", "first"] {
+            peer.head().await.unwrap();
+            peer.read_to(end).await;
+            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole")
+                .await;
+        }
+    })
+    .await;
+    let transport = HttpTransport::new().unwrap();
+    let (sender, body) = upload();
+    sender.send("first").unwrap();
+    drop(sender);
+    assert_eq!(ask(&transport, server.post(body)).await, ok("whole"));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    // One that says how long it is, and not that it has ended.
+    let (sender, body) = upload();
+    sender.send("first").unwrap();
+    let body = Body::wrap(OfLength(body, 5));
+    assert_eq!(ask(&transport, server.post(body)).await, ok("whole"));
     assert_eq!(server.connections(), 1);
+    drop(sender);
+}
+
+/// With so many bytes.
+struct OfLength(Body, u64);
+
+impl http_body::Body for OfLength {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.1)
+    }
 }
 
 #[tokio::test]
