@@ -23,7 +23,9 @@ const MAX_ENTRIES: usize = 24;
 /// table never opens what a rule closes.
 #[derive(Debug)]
 pub(crate) struct Access<'p> {
+    /// The first ones are there; nearly every request has one.
     entries: [Option<&'p Entry>; MAX_ENTRIES],
+    count: usize,
     service: Rollout,
     /// Which callers the request counts to, when percentages decide.
     bucket: Bucket,
@@ -55,6 +57,7 @@ impl<'p> Access<'p> {
     pub(super) fn new(service: Rollout, no_rule: &'p Arc<str>) -> Self {
         Self {
             entries: [None; MAX_ENTRIES],
+            count: 0,
             service,
             bucket: Bucket::FIRST,
             no_rule,
@@ -64,8 +67,9 @@ impl<'p> Access<'p> {
     /// One rule more; the same twice is one.
     pub(super) fn add(&mut self, entry: &'p Entry) {
         let known = self.entries().any(|it| std::ptr::eq(it, entry));
-        if !known && let Some(free) = self.entries.iter_mut().find(|it| it.is_none()) {
+        if !known && let Some(free) = self.entries.get_mut(self.count) {
             *free = Some(entry);
+            self.count += 1;
         }
     }
 
@@ -158,7 +162,7 @@ impl<'p> Access<'p> {
     }
 
     fn entries(&self) -> impl Iterator<Item = &'p Entry> {
-        self.entries.iter().flatten().copied()
+        self.entries.iter().take(self.count).flatten().copied()
     }
 
     fn mode_of(&self, entry: &Entry) -> Mode {
