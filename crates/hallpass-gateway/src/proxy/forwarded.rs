@@ -35,9 +35,15 @@ pub(crate) struct ForwardedRules {
 pub(crate) struct Told<'a> {
     pub(crate) peer: Peer,
     /// As the caller named it, with its port.
-    pub(crate) host: Option<&'a str>,
+    pub(crate) host: Option<&'a HeaderValue>,
     /// The part of the path that the upstream does not see.
     pub(crate) prefix: Option<&'a str>,
+}
+
+impl Told<'_> {
+    fn host_text(&self) -> Option<&str> {
+        self.host.and_then(|host| host.to_str().ok())
+    }
 }
 
 impl ForwardedRules {
@@ -83,13 +89,16 @@ impl ForwardedRules {
         let address = told.peer.address.ip().to_canonical();
         let scheme = if told.peer.is_tls { "https" } else { "http" };
         if matches!(self.write, ForwardedForm::XForwarded | ForwardedForm::Both) {
-            let list = joined(said.list.as_deref(), &address.to_string());
-            set(headers, FOR, list);
-            set_or(headers, PROTO, said.proto, || Some(scheme.to_owned()));
-            let host = || told.host.map(str::to_owned);
-            set_or(headers, FORWARDED_HOST, said.host, host);
-            let port = || Some(port_of(told.host, told.peer.is_tls).to_string());
-            set_or(headers, PORT, said.port, port);
+            match said.list {
+                Some(before) => set(headers, FOR, format!("{before}, {address}")),
+                None => insert(headers, FOR, written(address)),
+            }
+            let proto = said.proto.unwrap_or(HeaderValue::from_static(scheme));
+            headers.insert(PROTO, proto);
+            let host = || told.host_text().and(told.host.cloned());
+            insert(headers, FORWARDED_HOST, said.host.or_else(host));
+            let port = || port_value(port_of(told.host_text(), told.peer.is_tls));
+            headers.insert(PORT, said.port.unwrap_or_else(port));
             let prefix = match (
                 said.prefix.as_ref().and_then(|it| it.to_str().ok()),
                 told.prefix,
@@ -102,8 +111,11 @@ impl ForwardedRules {
             }
         }
         if matches!(self.write, ForwardedForm::Forwarded | ForwardedForm::Both) {
-            let own = element(address, scheme, told.host);
-            let list = joined(said.forwarded.as_deref(), &own);
+            let own = element(address, scheme, told.host_text());
+            let list = match said.forwarded {
+                Some(before) => format!("{before}, {own}"),
+                None => own,
+            };
             set(headers, FORWARDED, list);
         }
     }
@@ -155,35 +167,52 @@ fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!all.is_empty() && all.len() <= MAX_LIST_BYTES).then_some(all)
 }
 
-fn joined(before: Option<&str>, own: &str) -> String {
-    match before {
-        Some(before) => format!("{before}, {own}"),
-        None => own.to_owned(),
-    }
-}
-
 fn set(headers: &mut HeaderMap, name: HeaderName, text: String) {
     // What is no value of a header, such as a host that a lax parser let through, is not said at all.
-    if let Ok(value) = HeaderValue::try_from(text) {
+    insert(headers, name, HeaderValue::try_from(text).ok());
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }
 
-fn set_or(
-    headers: &mut HeaderMap,
-    name: HeaderName,
-    said: Option<HeaderValue>,
-    own: impl FnOnce() -> Option<String>,
-) {
-    match said {
-        Some(said) => {
-            headers.insert(name, said);
+/// An address as a value. Each request bears one, and the machinery of `format!` takes as long as all other headers together.
+fn written(address: IpAddr) -> Option<HeaderValue> {
+    const LONGEST: usize = "255.255.255.255".len();
+    let IpAddr::V4(address) = address else {
+        return HeaderValue::try_from(address.to_string()).ok();
+    };
+    let mut text = [0; LONGEST];
+    let mut places = text.iter_mut();
+    let mut put = |byte| {
+        if let Some(place) = places.next() {
+            *place = byte;
         }
-        None => {
-            if let Some(own) = own() {
-                set(headers, name, own);
-            }
+    };
+    for (number, octet) in address.octets().into_iter().enumerate() {
+        if number > 0 {
+            put(b'.');
         }
+        if octet >= 100 {
+            put(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            put(b'0' + octet / 10 % 10);
+        }
+        put(b'0' + octet % 10);
+    }
+    let free = places.len();
+    HeaderValue::from_bytes(text.get(..LONGEST - free)?).ok()
+}
+
+/// Those of the schemes are there already.
+fn port_value(port: u16) -> HeaderValue {
+    match port {
+        80 => HeaderValue::from_static("80"),
+        443 => HeaderValue::from_static("443"),
+        port => HeaderValue::from(port),
     }
 }
 
@@ -246,7 +275,7 @@ mod tests {
                 address: "203.0.113.7:5000".parse().unwrap(),
                 is_tls: true,
             },
-            host: Some("shop.example:8443"),
+            host: Some(&HeaderValue::from_static("shop.example:8443")),
             prefix: Some("/api"),
         };
         rules.apply(told, &mut headers);
@@ -309,6 +338,20 @@ mod tests {
             "x-forwarded-proto: http",
         ];
         assert_eq!(applied(&rules, &sent), expected);
+    }
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for text in [
+            "0.0.0.0",
+            "9.10.99.100",
+            "127.0.0.1",
+            "255.255.255.255",
+            "2001:db8::1",
+        ] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(written(address).unwrap(), text);
+        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use hallpass_listen::ConnectionHandle;
 use hallpass_token::SecurityContext;
-use http::Response;
 use http::header::HOST;
 use http::request::Parts;
+use http::{HeaderValue, Response};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 
@@ -89,16 +89,15 @@ pub(crate) fn look<'p>(
         .forwarded
         .caller(came.peer.address, &came.parts.headers);
     noted.comes_from(address);
-    // As it was named: one that is none has got no further.
-    let host = came.parts.headers.get(HOST).cloned();
+    // As it was named: one that is none has got no further. HTTP/2 names it in its target.
     let host = match came.parts.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => host.as_ref().and_then(|host| host.to_str().ok()),
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => came.parts.headers.get(HOST).cloned(),
     };
     let path = came.parts.uri.path();
     let told = Told {
         peer: came.peer,
-        host,
+        host: host.as_ref(),
         prefix: route.and_then(|route| route.rewrite.stripped_prefix(path)),
     };
     plan.forwarded.apply(told, &mut came.parts.headers);
