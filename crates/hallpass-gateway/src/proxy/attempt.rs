@@ -1,5 +1,6 @@
 //! One attempt at one instance of a service, from its choice to the head of its response.
 
+use std::mem;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -65,9 +66,9 @@ pub(crate) struct Tried {
 }
 
 impl Attempts<'_> {
-    /// Sends a request to an instance that is not among those in `tried`, if another is well. The breaker, the bulkhead and the choice of further
+    /// Sends a request, taking it out of its place, to an instance that is not among those in `tried`, if another is well. The breaker, the bulkhead and the choice of further
     /// instances know of it afterwards.
-    pub(crate) async fn attempt(&self, mut request: Request<Body>, tried: &[Instance]) -> Tried {
+    pub(crate) async fn attempt(&self, request: &mut Request<Body>, tried: &[Instance]) -> Tried {
         let chosen = match self.route.service.upstream.choose(tried).await {
             Ok(chosen) => chosen,
             Err(refusal) => return Tried::refused(refusal, None),
@@ -77,12 +78,12 @@ impl Attempts<'_> {
             Ok(admitted) => admitted,
             Err(refusal) => return Tried::refused(refusal, Some(instance)),
         };
-        point(&mut request, &instance);
+        point(request, &instance);
         let under_way = UnderWay {
             admitted: Some(admitted),
             sent_at: self.network.clock.monotonic(),
         };
-        let sending = pin!(self.network.transport.clone().call(request));
+        let sending = pin!(self.network.transport.clone().call(mem::take(request)));
         let response = self.in_time(sending).await;
         let result = response.and_then(|response| match self.fault_of(&response) {
             None => Ok(response),
@@ -158,9 +159,8 @@ impl Attempts<'_> {
         &self,
         mut sending: Pin<&mut TransportFuture>,
     ) -> Result<Response<Body>, UpstreamError> {
-        let sent_at = Instant::now();
         let attempt = self.route.settings.retry.attempt_timeout;
-        let attempt = attempt.map(|limit| sent_at + limit);
+        let attempt = attempt.map(|limit| Instant::now() + limit);
         let end = || attempt.map_or(self.end(), |attempt| attempt.min(self.end()));
         loop {
             match timeout_at(end(), sending.as_mut()).await {

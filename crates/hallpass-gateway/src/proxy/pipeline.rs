@@ -129,7 +129,8 @@ impl Proxy {
             false => None,
         };
         let times = times(&authorized, route, came);
-        let mut request = head_of(route, came, plan.encoded)?;
+        let mut request = Request::new(Body::empty());
+        take_head(route, came, plan.encoded, &mut request)?;
         let generation = bears.generation();
         let outgoing = outgoing::Outgoing {
             route,
@@ -154,7 +155,7 @@ impl Proxy {
             generation,
         };
         let has_trailers = seen.kept.wants_trailers || came.spoken_grpc.is_some();
-        let answered = sent.send(request, came, has_trailers).await?;
+        let answered = sent.send(&mut request, came, has_trailers).await?;
         let reply = reply::Reply {
             metrics: &self.metrics,
             route,
@@ -277,13 +278,13 @@ impl Proxy {
     }
 }
 
-/// The request that is sent, as far as its head is the one that has come. The headers are moved and not copied.
-fn head_of(
+/// Makes the head that has come the one of the request that is sent. The headers are moved and not copied.
+fn take_head(
     route: &Route,
     came: &mut Came,
     encoded: EncodedCharacters,
-) -> Result<Request<Body>, Trouble> {
-    let mut request = Request::new(Body::empty());
+    request: &mut Request<Body>,
+) -> Result<(), Trouble> {
     *request.method_mut() = std::mem::take(&mut came.parts.method);
     *request.headers_mut() = std::mem::take(&mut came.parts.headers);
     if route.settings.preserves_host
@@ -294,7 +295,7 @@ fn head_of(
         request.headers_mut().insert(HOST, host);
     }
     *request.uri_mut() = route.path_for(&came.parts.uri, encoded)?.into();
-    Ok(request)
+    Ok(())
 }
 
 /// By when there has to be a response.

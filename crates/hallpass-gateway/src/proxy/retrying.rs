@@ -27,27 +27,20 @@ pub(crate) fn is_idempotent<B>(request: &Request<B>) -> bool {
         || request.headers().contains_key(IDEMPOTENCY_KEY)
 }
 
-/// A request for its first attempt, and what is the same of all.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    /// Without its body, if that comes as it is sent.
-    pub(crate) request: Request<Body>,
-    pub(crate) is_idempotent: bool,
-}
-
 impl Attempts<'_> {
-    /// Sends a request until a response stands.
+    /// Sends a request, without its body if that comes as it is sent, until a response stands. It is taken out of its place: so it is not moved from
+    /// step to step.
     ///
     /// # Errors
     /// That of the last attempt.
-    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Answered, UpstreamError> {
-        let Outgoing {
-            mut request,
-            is_idempotent,
-        } = outgoing;
+    pub(crate) async fn send(
+        &self,
+        request: &mut Request<Body>,
+        is_idempotent: bool,
+    ) -> Result<Answered, UpstreamError> {
         self.route.service.upstream.retry_budget().deposit();
-        let spare = self.spare(&request, 1);
-        self.add_body(&mut request);
+        let spare = self.spare(request, 1);
+        self.add_body(request);
         let tried = self.attempt(request, &[]).await;
         match spare {
             // The usual end. The rest in a box, so that a request that is sent once is no larger for it.
@@ -128,7 +121,7 @@ impl Attempts<'_> {
     ) -> (Tried, Option<SpareRequest>) {
         let spare = self.spare(&request, number);
         self.add_body(&mut request);
-        (self.attempt(request, avoid).await, spare)
+        (self.attempt(&mut request, avoid).await, spare)
     }
 
     /// What a further attempt is made of; `None` after the last one.

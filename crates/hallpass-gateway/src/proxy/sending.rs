@@ -13,7 +13,7 @@ use super::metrics::ProxyMetrics;
 use super::parts::Came;
 use super::plan::Route;
 use super::rescue::{Trouble, UpstreamError};
-use super::retrying::{Outgoing, REPLAY_BODY_BYTES, is_idempotent};
+use super::retrying::{REPLAY_BODY_BYTES, is_idempotent};
 use super::trailers::TrailerRules;
 use super::upload::{Upload, UploadFault, UploadRules};
 
@@ -33,17 +33,17 @@ pub(crate) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends it, and says in `came` what nobody has read of its body.
+    /// Sends it, taking it out of its place, and says in `came` what nobody has read of its body.
     ///
     /// # Errors
     /// [`Trouble`].
     pub(crate) async fn send(
         &self,
-        mut request: Request<Body>,
+        request: &mut Request<Body>,
         came: &mut Came,
         has_trailers: bool,
     ) -> Result<Answered, Trouble> {
-        let is_idempotent = is_idempotent(&request);
+        let is_idempotent = is_idempotent(request);
         let upload = self.upload(came, has_trailers);
         let is_kept = is_idempotent
             && self.route.settings.retry.max_attempts > 1
@@ -67,10 +67,6 @@ impl Sending<'_> {
                 generation,
             }),
         };
-        let outgoing = Outgoing {
-            request,
-            is_idempotent,
-        };
         let service = &self.route.service;
         let pass = match service.guard.settings().is_empty() {
             true => None,
@@ -82,7 +78,7 @@ impl Sending<'_> {
                 }
             },
         };
-        let result = attempts.send(outgoing).await;
+        let result = attempts.send(request, is_idempotent).await;
         let took = self.times.begun.elapsed();
         service.counters.duration.observe(took.as_secs_f64());
         if let Some(pass) = pass {
