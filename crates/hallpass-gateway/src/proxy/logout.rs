@@ -99,16 +99,24 @@ pub(crate) enum NotTold {
 pub(crate) struct LoggedOut {
     /// How many there are: most gateways know none, and look no further.
     count: AtomicUsize,
-    /// Hashes of tokens that nobody can aim, and when each ends. Locked for a few instructions.
-    ends: Mutex<HashMap<[u64; 2], UnixTime>>,
+    /// By hashes of tokens that nobody can aim. Locked for a few instructions.
+    known: Mutex<HashMap<[u64; 2], TakenBack>>,
     hashers: [RandomState; 2],
+}
+
+/// What is known of a token that was taken back.
+#[derive(Clone, Copy, Debug)]
+struct TakenBack {
+    end: UnixTime,
+    /// Whether the issuer has heard it.
+    is_told: bool,
 }
 
 impl Default for LoggedOut {
     fn default() -> Self {
         Self {
             count: AtomicUsize::new(0),
-            ends: Mutex::default(),
+            known: Mutex::default(),
             hashers: [RandomState::new(), RandomState::new()],
         }
     }
@@ -136,11 +144,15 @@ impl LoggedOut {
             };
         };
         // First: whatever becomes of the issuer, this gateway lets it in no more.
-        self.note(context, UnixTime::from(issuer.network.clock.now()));
-        let told = Box::pin(logout.tell(context.token(), issuer)).await;
-        if let Err(error) = told {
-            tracing::warn!(%error, "a token was taken back here, and the issuer could not be told");
-            return Err(Trouble::NotLoggedOut);
+        let is_told = self.note(context, UnixTime::from(issuer.network.clock.now()));
+        // Once a token: an issuer hears so much a second of this gateway, and who asks again and again must not take that from others.
+        if !is_told {
+            let told = Box::pin(logout.tell(context.token(), issuer)).await;
+            if let Err(error) = told {
+                tracing::warn!(%error, "a token was taken back here, and the issuer could not be told");
+                return Err(Trouble::NotLoggedOut);
+            }
+            self.told(context.token());
         }
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -149,25 +161,35 @@ impl LoggedOut {
         Ok(Some(response))
     }
 
-    /// From now on the token of this caller is let in no more.
-    pub(crate) fn note(&self, context: &SecurityContext, now: UnixTime) {
-        let mut ends = self.ends();
-        ends.retain(|_, end| *end > now);
-        if ends.len() >= MOST_REMEMBERED {
-            let first = ends.iter().min_by_key(|(_, end)| **end);
+    /// From now on the token of this caller is let in no more. Whether the issuer has heard that already.
+    fn note(&self, context: &SecurityContext, now: UnixTime) -> bool {
+        let key = self.key(context.token());
+        let mut known = self.known();
+        known.retain(|_, it| it.end > now);
+        let is_told = known.get(&key).is_some_and(|it| it.is_told);
+        if known.len() >= MOST_REMEMBERED && !known.contains_key(&key) {
+            let first = known.iter().min_by_key(|(_, it)| it.end);
             if let Some(first) = first.map(|(key, _)| *key) {
-                ends.remove(&first);
+                known.remove(&first);
             }
         }
         // What clocks may differ by: the verifier takes a token for so much longer.
         let end = context.claims().expires_at.saturating_add(LEEWAY);
-        ends.insert(self.key(context.token()), end);
-        self.count.store(ends.len(), Ordering::Relaxed);
+        known.insert(key, TakenBack { end, is_told });
+        self.count.store(known.len(), Ordering::Relaxed);
+        is_told
+    }
+
+    /// The issuer has heard it.
+    fn told(&self, token: &AccessToken) {
+        if let Some(it) = self.known().get_mut(&self.key(token)) {
+            it.is_told = true;
+        }
     }
 
     /// Whether it was taken back here.
-    pub(crate) fn holds(&self, token: &AccessToken) -> bool {
-        self.count.load(Ordering::Relaxed) > 0 && self.ends().contains_key(&self.key(token))
+    fn holds(&self, token: &AccessToken) -> bool {
+        self.count.load(Ordering::Relaxed) > 0 && self.known().contains_key(&self.key(token))
     }
 
     fn key(&self, token: &AccessToken) -> [u64; 2] {
@@ -175,8 +197,8 @@ impl LoggedOut {
         [one, other].map(|it| it.hash_one(named_by(token.expose())))
     }
 
-    fn ends(&self) -> MutexGuard<'_, HashMap<[u64; 2], UnixTime>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, HashMap<[u64; 2], TakenBack>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
