@@ -36,6 +36,13 @@ impl<'a> NormalPath<'a> {
         if !path.starts_with('/') {
             return Err(PathFault::NotAbsolute);
         }
+        if is_usual(path) {
+            return Ok(Self {
+                raw: path,
+                decoded: Cow::Borrowed(path),
+                loosest: None,
+            });
+        }
         for byte in path.bytes() {
             check_byte(byte)?;
             if !byte.is_ascii() {
@@ -83,6 +90,17 @@ impl<'a> NormalPath<'a> {
     pub(crate) fn has_escapes(&self) -> bool {
         matches!(self.decoded, Cow::Owned(_))
     }
+}
+
+/// Whether there is nothing in an absolute path that could mean anything else: letters, digits, `-` and `_`, in segments that are not empty. Most paths
+/// are so, and one look is enough for them.
+fn is_usual(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let is_second_slash = byte == b'/' && before == b'/';
+        before = byte;
+        (byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_')) && !is_second_slash
+    })
 }
 
 /// Looks at the decoded segments; the last one may be empty (a slash at the end).

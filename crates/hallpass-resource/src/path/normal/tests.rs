@@ -109,3 +109,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_path_that_is_taken_at_a_glance_has_nothing_to_look_at() {
+    let signs = [
+        '/', 'a', 'Z', '9', '-', '_', '.', '%', ';', '\\', '\u{1}', 'é',
+    ];
+    let mut paths = vec![String::from("/")];
+    for _ in 0..4 {
+        let longer = paths.iter().flat_map(|path| {
+            let longer = |sign| format!("{path}{sign}");
+            signs.map(longer)
+        });
+        paths = longer.chain(paths.iter().cloned()).collect();
+    }
+    let mut usual = 0;
+    for path in paths.iter().filter(|path| is_usual(path)) {
+        usual += 1;
+        assert!(path.bytes().all(|byte| check_byte(byte).is_ok()), "{path}");
+        assert!(path.is_ascii() && !path.contains('%'), "{path}");
+        assert_eq!(check_segments(path), Ok(()), "{path}");
+    }
+    assert!(usual > 500, "{usual}");
+    assert!(is_usual("/orders/7/items_of-all/"));
+}
