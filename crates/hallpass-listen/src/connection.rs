@@ -72,7 +72,7 @@ where
         mut stream,
         peer,
         handshake,
-        mut held,
+        held,
         place,
     } = accepted;
     // Small responses must not wait for the peer's delayed acknowledgement.
@@ -87,15 +87,32 @@ where
                 speak(stream, (spoken, begun), service, held).await;
             }
         }
-        Some(handshake) => {
-            if let Some((stream, caller)) = handshake.accept(stream, peer).await {
-                let spoken = Spoken::agreed(stream.get_ref().1.alpn_protocol());
-                held.caller = Some(caller);
-                speak(stream, (spoken, Begun::default()), service, held).await;
-            }
-        }
+        // In a box, as the rest that not all connections need: one that says nothing keeps its room for as long as it is open.
+        Some(handshake) => Box::pin(over_tls((stream, peer), handshake, service, held)).await,
     }
     drop(place);
+}
+
+async fn over_tls<S, B>(
+    (stream, peer): (TcpStream, SocketAddr),
+    handshake: Handshake,
+    service: S,
+    mut held: Held,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if let Some((stream, caller)) = handshake.accept(stream, peer).await {
+        let spoken = Spoken::agreed(stream.get_ref().1.alpn_protocol());
+        held.caller = Some(caller);
+        speak(stream, (spoken, Begun::default()), service, held).await;
+    }
 }
 
 async fn speak<T, S, B>(stream: T, (spoken, begun): (Spoken, Begun), service: S, held: Held)
@@ -113,7 +130,28 @@ where
     let handle = ConnectionHandle::new(held.draining.clone());
     let (stream, owner) = Watched::new(stream, begun, handle);
     match spoken {
-        Spoken::Http1 => http1::speak(stream, owner, service, held).await,
-        Spoken::Http2 => http2::speak(stream, owner, service, held).await,
+        Spoken::Http1 => Box::pin(http1::speak(stream, owner, service, held)).await,
+        Spoken::Http2 => Box::pin(http2::speak(stream, owner, service, held)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::Full;
+
+    use super::*;
+
+    fn size_of_future<A, S, F: Future>(_serves: impl FnOnce(A, S) -> F, _service: &S) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_has_no_room_for_what_others_speak() {
+        let service = tower::service_fn(async |_request: Request<Incoming>| {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        });
+        let bytes = size_of_future(serve, &service);
+        assert!(bytes < 3 * 1_024, "{bytes} bytes");
     }
 }
