@@ -251,3 +251,42 @@ proptest! {
         prop_assert_eq!(seen(&parts, false), seen(&[&bytes], false));
     }
 }
+
+/// `cargo test --release -p hallpass-listen --lib figures_of -- --ignored --nocapture`
+#[test]
+#[ignore = "figures: in a release build"]
+fn figures_of_the_guard() {
+    use hallpass_clock::{Clock as _, SystemClock};
+    use std::hint::black_box;
+    use std::io::Write as _;
+
+    let mut head = String::from(
+        "GET /orders/7 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
+         Accept: application/json\r\nAccept-Language: en-GB,en;q=0.5\r\nX-Request-Id: 5f0c1b1e2d3a4f5e\r\nAuthorization: Bearer ",
+    );
+    while head.len() < 396 {
+        head.push('a');
+    }
+    head.push_str("\r\n\r\n");
+    let clock = SystemClock::new();
+    let mut rounds: Vec<_> = (0..200)
+        .map(|_| {
+            let (mut framing, _noted) = Framing::new(true);
+            let began = clock.monotonic();
+            for _ in 0..10_000 {
+                framing.see(black_box(head.as_bytes()));
+            }
+            let took = (clock.monotonic() - began).as_secs_f64() / 10_000.0 * 1e9;
+            assert_eq!(framing.heads, 10_000);
+            took
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    let _unheard = writeln!(
+        std::io::stderr(),
+        "a head of {} bytes in 7 lines: median {:.0} ns, p99 {:.0} ns",
+        head.len(),
+        rounds[100],
+        rounds[197]
+    );
+}
