@@ -1,64 +1,31 @@
-//! One question about a token (RFC 7662 section 2.1): the form, the way to an instance of the endpoint, the response.
+//! One question about a token (RFC 7662 section 2.1).
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_clock::Clock;
-use hallpass_config::Secret;
-use hallpass_token::UnixTime;
-use hallpass_upstream::{
-    AskedUrl, Body, CollectError, Network, WalkError, asked_wait, shortened, with_causes,
-};
-use http::header::CONTENT_TYPE;
-use http::{Request, StatusCode, Uri};
-use tokio::time::timeout;
-use tower::ServiceExt;
-use url::form_urlencoded;
+use hallpass_upstream::Network;
 
+use crate::asked_form::AskedForm;
 use crate::credential::Credential;
-use crate::credential::secret_source::SecretSource;
 use crate::error::IntrospectionError;
-use crate::grant::Asking;
-use crate::grant::form::{prove_in, token_request};
-use crate::grant::response::is_json;
-
-/// Largest response that is read, in bytes.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Asks the introspection endpoint of an issuer about tokens (RFC 7662), as the client of a [`Credential`] whose endpoint that is.
 ///
 /// It holds nothing back and keeps nothing: who asks does (`hallpass-resource`). What is said comes from the endpoint over a connection of
 /// the network, so over TLS unless the endpoint is on this machine.
-pub struct TokenIntrospector {
-    credential: Credential,
-    secrets: SecretSource,
-    endpoint: AskedUrl,
-    clock: Arc<dyn Clock>,
-    limit: Duration,
-    /// Whether the body of a response is of no interest.
-    takes_any_body: bool,
-}
+#[derive(Debug)]
+pub struct TokenIntrospector(AskedForm);
 
 impl TokenIntrospector {
     /// `limit` is the longest time of one question, all instances and the body included. Opens no connection.
     #[must_use]
     pub fn new(credential: Credential, network: &Network, limit: Duration) -> Self {
-        Self {
-            secrets: credential.secrets(),
-            endpoint: AskedUrl::new(credential.endpoint.clone(), network),
-            clock: Arc::clone(&network.clock),
-            credential,
-            limit,
-            takes_any_body: false,
-        }
+        Self(AskedForm::new(credential, network, limit))
     }
 
     /// The same for an endpoint that says all by its status (RFC 7009 section 2.2).
-    pub(crate) fn for_any_body(mut self) -> Self {
-        self.takes_any_body = true;
-        self
+    pub(crate) fn for_any_body(self) -> Self {
+        Self(self.0.for_any_body())
     }
 
     /// The body of the response with status 200, at most 64 KiB of JSON by its content type. **Not checked**: what it says.
@@ -69,109 +36,7 @@ impl TokenIntrospector {
     /// # Errors
     /// [`IntrospectionError`].
     pub async fn ask(&self, token: &str) -> Result<Bytes, IntrospectionError> {
-        let limit = self.limit;
-        let asked = timeout(limit, self.ask_with_secrets(token)).await;
-        asked.unwrap_or(Err(IntrospectionError::Timeout { limit }))
-    }
-
-    async fn ask_with_secrets(&self, token: &str) -> Result<Bytes, IntrospectionError> {
-        let now = UnixTime::from(self.clock.now());
-        let secret = self.secrets.current(now).await;
-        let secret = secret.map_err(|fault| IntrospectionError::Credential(fault.to_string()))?;
-        let mut sent = secret;
-        let mut said = self.ask_in_turn(token, &sent).await;
-        if let Err(IntrospectionError::Status { status: 401, .. }) = said
-            && let Some(other) = self.secrets.after_refusal(&sent, now).await
-        {
-            said = self.ask_in_turn(token, &other).await;
-            sent = other;
-        }
-        if said.is_ok() {
-            self.secrets.was_accepted(&sent);
-        }
-        said
-    }
-
-    async fn ask_in_turn(&self, token: &str, secret: &Secret) -> Result<Bytes, IntrospectionError> {
-        let limit = self.limit;
-        let ask = |address: String| async move { self.ask_at(&address, token, secret).await };
-        self.endpoint
-            .ask(limit, ask)
-            .await
-            .map_err(|error| match error {
-                WalkError::Failed(error) => error,
-                WalkError::TooLong => IntrospectionError::Timeout { limit },
-                WalkError::Refused(refusal) => {
-                    IntrospectionError::Discovery(shortened(&refusal.to_string()))
-                }
-            })
-    }
-
-    async fn ask_at(
-        &self,
-        address: &str,
-        token: &str,
-        secret: &Secret,
-    ) -> Result<Bytes, IntrospectionError> {
-        let request = self.request(address, token, secret)?;
-        let response = self.endpoint.transport().oneshot(request).await;
-        let response = response.map_err(|error| failed(&error))?;
-        let (head, body) = response.into_parts();
-        if head.status != StatusCode::OK {
-            return Err(IntrospectionError::Status {
-                status: head.status.as_u16(),
-                retry_after: asked_wait(head.status, &head.headers),
-            });
-        }
-        if self.takes_any_body {
-            return Ok(Bytes::new());
-        }
-        let content_type = head.headers.get(CONTENT_TYPE);
-        if !content_type.is_some_and(|value| is_json(value.as_bytes())) {
-            return Err(IntrospectionError::NotJson);
-        }
-        let body = body.collect_within(MAX_RESPONSE_BYTES).await;
-        body.map_err(|error| match error {
-            CollectError::TooLarge { limit } => IntrospectionError::TooLarge { limit },
-            error @ CollectError::Broken(_) => failed(&error),
-        })
-    }
-
-    fn request(
-        &self,
-        address: &str,
-        token: &str,
-        secret: &Secret,
-    ) -> Result<Request<Body>, IntrospectionError> {
-        let credential = &self.credential;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token);
-        form.append_pair("token_type_hint", "access_token");
-        prove_in(&mut form, credential, secret);
-        let asking = Asking {
-            credential,
-            secret,
-            prover: None,
-        };
-        let form = form.finish();
-        let cannot_prove =
-            |error: &dyn std::error::Error| IntrospectionError::Credential(with_causes(error));
-        let form = asking.proven(&form, self.clock.as_ref());
-        let form = form.map_err(|error| cannot_prove(&error))?;
-        let uri: Uri = address.parse().map_err(|error| failed(&error))?;
-        token_request(credential, secret, uri, &form).map_err(|error| cannot_prove(&error))
-    }
-}
-
-fn failed(error: &(dyn std::error::Error + 'static)) -> IntrospectionError {
-    IntrospectionError::Transport(with_causes(error))
-}
-
-impl fmt::Debug for TokenIntrospector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenIntrospector")
-            .field("credential", &self.credential)
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        let form = [("token", token), ("token_type_hint", "access_token")];
+        self.0.ask(&form).await
     }
 }

@@ -37,9 +37,11 @@
 //! # Ok(()) }
 //! ```
 
+mod asked_form;
 mod auth_token_service;
 mod bearer;
 mod certificate;
+mod certificate_asker;
 pub mod context;
 mod credential;
 mod error;
@@ -62,6 +64,7 @@ pub use auth_token_service::issued::{IssuedToken, TokenSource};
 pub use bearer::future::BearerFuture;
 pub use bearer::report::CallReport;
 pub use bearer::{BearerLayer, BearerService};
+pub use certificate_asker::{CertificateAskError, CertificateAsker};
 pub use credential::Credential;
 pub use credential::cache_life::{CacheLife, CacheLifeError};
 pub use credential::request::{AssertionType, ClientAuthentication, GrantType, TargetParameter};

@@ -24,7 +24,7 @@ pub enum IntrospectionError {
     #[error("the connection failed: {0}")]
     Transport(String),
     /// Any other status than 200. Redirects are not followed. 401: the endpoint does not take the credential of this service.
-    #[error("the introspection endpoint responded with status {status}")]
+    #[error("the endpoint responded with status {status}")]
     Status {
         /// The status.
         status: u16,
