@@ -1,7 +1,7 @@
 //! Whom outgoing connections trust, and what they show.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
@@ -11,7 +11,7 @@ use crate::error::TlsError;
 use crate::files::Contents;
 use crate::followed::{Built, Followed, Source, offer};
 use crate::key_pair::{KeyPair, add_authorities, library, provider_and_time, refused};
-use crate::metrics::TlsMetrics;
+use crate::metrics::{Expiry, TlsMetrics};
 use crate::settings::ClientTlsSettings;
 
 const CLIENT: &str = "client";
@@ -29,7 +29,15 @@ const SERVER_AUTHORITY: &str = "server_authority";
 /// **What it does not check**: revocation.
 #[derive(Clone)]
 pub struct ClientTls {
-    followed: Arc<Followed<ClientTlsSettings>>,
+    followed: Arc<Followed<ClientFiles>>,
+}
+
+/// What users write, and what an agent fetches beside it.
+#[derive(Clone, Debug, PartialEq)]
+struct ClientFiles {
+    settings: ClientTlsSettings,
+    /// The authorities of the estate.
+    bundle_file: Option<PathBuf>,
 }
 
 impl ClientTls {
@@ -39,19 +47,46 @@ impl ClientTls {
     pub fn config(&self) -> Arc<ClientConfig> {
         self.followed.current()
     }
+
+    /// Trusts the authorities in `bundle_file` as well, which changes and is followed like the other files:
+    /// [`IssuedFiles::ca_file`](crate::IssuedFiles::ca_file). Other settings leave it as it is. Blocks the thread for as long as files are read.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); then nothing has changed.
+    pub fn trust_bundle(&self, bundle_file: &Path) -> Result<(), TlsError> {
+        self.followed.apply(&ClientFiles {
+            bundle_file: Some(bundle_file.to_owned()),
+            ..self.followed.source()
+        })
+    }
 }
 
 offer!(ClientTls, ClientTlsSettings);
 
-impl Source for ClientTlsSettings {
+impl Source for ClientFiles {
     type Config = ClientConfig;
     const USED_FOR: &'static str = CLIENT;
     const ALL_USES: &'static [&'static str] = &[CLIENT, SERVER_AUTHORITY];
+    type Settings = ClientTlsSettings;
+
+    fn of(settings: &ClientTlsSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            bundle_file: None,
+        }
+    }
+
+    fn with(&self, settings: &ClientTlsSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            bundle_file: self.bundle_file.clone(),
+        }
+    }
 
     fn files(&self) -> Vec<&Path> {
-        let pair = self.key_pair.as_ref();
+        let pair = self.settings.key_pair.as_ref();
         let pair = pair.map(|pair| [&pair.certificate_file, &pair.private_key_file]);
-        let all = pair.into_iter().flatten().chain(&self.ca_file);
+        let all = pair.into_iter().flatten().chain(self.authorities());
         all.map(AsRef::as_ref).collect()
     }
 
@@ -61,11 +96,12 @@ impl Source for ClientTlsSettings {
         clock: &Arc<dyn Clock>,
     ) -> Result<Built<ClientConfig>, TlsError> {
         let mut roots = RootCertStore::empty();
-        let authorities = match &self.ca_file {
-            Some(path) => add_authorities(&mut roots, path, files, SERVER_AUTHORITY, clock.now())?,
-            None => None,
-        };
-        if self.system_roots {
+        let mut next = None;
+        for path in self.authorities() {
+            let expiry = add_authorities(&mut roots, path, files, SERVER_AUTHORITY, clock.now())?;
+            next = Expiry::sooner(next, expiry);
+        }
+        if self.settings.system_roots {
             add_system_roots(&mut roots);
         }
         let (provider, time) = provider_and_time(clock);
@@ -73,19 +109,28 @@ impl Source for ClientTlsSettings {
             .with_safe_default_protocol_versions()
             .map_err(|error| library(&error))?
             .with_root_certificates(roots);
-        let Some(settings) = &self.key_pair else {
-            return Ok(Built::new(builder.with_no_client_auth(), authorities));
+        let Some(settings) = &self.settings.key_pair else {
+            return Ok(Built::new(builder.with_no_client_auth(), next));
         };
         let pair = KeyPair::read(settings, files)?;
         let config = builder
             .with_client_auth_cert(pair.chain, pair.key)
             .map_err(|error| refused(settings, &error))?;
-        let built = Built::new(config, authorities);
+        let built = Built::new(config, next);
         Ok(built.with_own(
             CLIENT,
             &settings.certificate_file,
             (pair.ends, pair.validity),
         ))
+    }
+}
+
+impl ClientFiles {
+    /// The files of authorities, each once.
+    fn authorities(&self) -> impl Iterator<Item = &PathBuf> {
+        let bundle = self.bundle_file.as_ref();
+        let bundle = bundle.filter(|file| self.settings.ca_file.as_ref() != Some(*file));
+        self.settings.ca_file.iter().chain(bundle)
     }
 }
 

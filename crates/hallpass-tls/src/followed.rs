@@ -27,6 +27,15 @@ pub(crate) trait Source: Clone + PartialEq + Debug + Send + Sync + 'static {
     /// All that the certificates are used for.
     const ALL_USES: &'static [&'static str];
 
+    /// What users write of it.
+    type Settings;
+
+    /// Of these settings, for the first time.
+    fn of(settings: &Self::Settings) -> Self;
+
+    /// The same source by other settings.
+    fn with(&self, settings: &Self::Settings) -> Self;
+
     /// The files, each once.
     fn files(&self) -> Vec<&Path>;
 
@@ -171,6 +180,16 @@ impl<S: Source> Followed<S> {
         source.build(&contents, &self.clock).map(|_| ())
     }
 
+    /// The source in use, by other settings.
+    pub(crate) fn source_with(&self, settings: &S::Settings) -> S {
+        self.lock().source.with(settings)
+    }
+
+    /// The source in use.
+    pub(crate) fn source(&self) -> S {
+        self.lock().source.clone()
+    }
+
     fn take(&self, state: &mut State<S>, source: S, contents: Contents) -> Result<(), TlsError> {
         let built = source.build(&contents, &self.clock);
         let now = self.clock.now();
@@ -234,7 +253,8 @@ macro_rules! offer {
                 clock: Arc<dyn Clock>,
                 metrics: &TlsMetrics,
             ) -> Result<Self, TlsError> {
-                let followed = Followed::load(settings.clone(), clock, metrics.clone())?;
+                let source = Source::of(settings);
+                let followed = Followed::load(source, clock, metrics.clone())?;
                 Ok(Self {
                     followed: Arc::new(followed),
                 })
@@ -250,7 +270,7 @@ macro_rules! offer {
             /// # Errors
             /// As [`load`](Self::load); then nothing has changed.
             pub fn apply(&self, settings: &$settings) -> Result<(), TlsError> {
-                self.followed.apply(settings)
+                self.followed.apply(&self.followed.source_with(settings))
             }
 
             /// Whether [`apply`](Self::apply) would take them now.
@@ -258,7 +278,7 @@ macro_rules! offer {
             /// # Errors
             /// As [`load`](Self::load).
             pub fn check(&self, settings: &$settings) -> Result<(), TlsError> {
-                self.followed.check(settings)
+                self.followed.check(&self.followed.source_with(settings))
             }
         }
 

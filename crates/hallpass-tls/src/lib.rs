@@ -69,7 +69,9 @@ pub use metrics::TlsMetrics;
 pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
 pub use peer::{CallerNow, PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
 pub use server::{Listening, ServerTls};
-pub use settings::{ClientAuth, ClientTlsSettings, KeyPairSettings, ServerTlsSettings};
+pub use settings::{
+    ClientAuth, ClientTlsSettings, IssuedFiles, KeyPairSettings, ServerTlsSettings,
+};
 pub use spiffe::{InvalidSpiffeId, SpiffeId, spiffe_trust_domain};
 #[cfg(any(test, feature = "test-util"))]
 pub use test_authority::{TestAuthority, TestCertificate};

@@ -43,6 +43,16 @@ pub(crate) struct Expiry {
     pub(crate) at: SystemTime,
 }
 
+impl Expiry {
+    /// The one that comes first.
+    pub(crate) fn sooner(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        [one, other]
+            .into_iter()
+            .flatten()
+            .min_by_key(|expiry| expiry.at)
+    }
+}
+
 impl TlsMetrics {
     /// Adds `tls_certificate_expiry_timestamp_seconds` and `tls_reloads` to `registry`.
     pub fn register(&self, registry: &mut Registry) {

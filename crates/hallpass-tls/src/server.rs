@@ -119,6 +119,15 @@ impl Source for ServerTlsSettings {
     type Config = Listening;
     const USED_FOR: &'static str = SERVER;
     const ALL_USES: &'static [&'static str] = &[SERVER, CLIENT_AUTHORITY];
+    type Settings = Self;
+
+    fn of(settings: &Self) -> Self {
+        settings.clone()
+    }
+
+    fn with(&self, settings: &Self) -> Self {
+        settings.clone()
+    }
 
     fn files(&self) -> Vec<&Path> {
         let pair = &self.key_pair;

@@ -1,6 +1,6 @@
 //! Which files a listener or the outgoing connections of a process use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hallpass_config::{Key, Kind, Section};
 
@@ -11,6 +11,16 @@ pub struct KeyPairSettings {
     pub certificate_file: PathBuf,
     /// `private-key-file`: PEM, not encrypted.
     pub private_key_file: PathBuf,
+}
+
+/// The certificate of a process, its private key and the authorities of its estate, as an agent (`hallpass-certificates`) keeps them in
+/// a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedFiles {
+    /// Certificate and private key, for servers and for clients.
+    pub key_pair: KeyPairSettings,
+    /// PEM: the authorities of the estate, whose certificates the others of the estate show.
+    pub ca_file: PathBuf,
 }
 
 /// What a listener shows and what it demands; the section `tls` of `issuer` and of `service`.
@@ -57,6 +67,27 @@ pub struct ClientTlsSettings {
     pub key_pair: Option<KeyPairSettings>,
 }
 
+impl IssuedFiles {
+    /// Where they are below `folder`: `tls.crt`, `tls.key` and `ca.crt` in `current`, a link that is replaced when they change. Nothing is
+    /// looked at.
+    #[must_use]
+    pub fn below(folder: &Path) -> Self {
+        Self::in_generation(&folder.join("current"))
+    }
+
+    /// The same in the folder of one generation.
+    #[must_use]
+    pub fn in_generation(folder: &Path) -> Self {
+        Self {
+            key_pair: KeyPairSettings {
+                certificate_file: folder.join("tls.crt"),
+                private_key_file: folder.join("tls.key"),
+            },
+            ca_file: folder.join("ca.crt"),
+        }
+    }
+}
+
 impl ClientAuth {
     /// The authorities, if there are any.
     pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
@@ -87,13 +118,13 @@ impl ServerTlsSettings {
             "PEM: the certificate of this listener first, then those of the authorities between it and the root. The \
              files of this section are looked at every 5 seconds; what they hold then is used for new connections.",
         )
-        .otherwise("required in this section"),
+        .otherwise("required in this section; in `service`, `gateway`, `sidecar` and `authz` the section `certificates` brings it as well"),
         Key::new(
             "private-key-file",
             Kind::File,
             "PEM, not encrypted: the private key of that certificate.",
         )
-        .otherwise("required in this section"),
+        .otherwise("required in this section; in `service`, `gateway`, `sidecar` and `authz` the section `certificates` brings it as well"),
         Key::new(
             "client-auth",
             Kind::Choice(&["none", "want", "need", "any"]),
@@ -109,22 +140,33 @@ impl ServerTlsSettings {
             "PEM: the authorities that callers' certificates come from; no others are trusted. With `client-auth: any` others \
              may connect, and are not trusted.",
         )
-        .otherwise("required with `want` and `need`"),
+        .otherwise("required with `want` and `need`; in `service`, `gateway`, `sidecar` and `authz` the section `certificates` brings it as well"),
     ];
 
     /// Reads the section, if it is there.
     pub fn read(section: &Section<'_>) -> Option<Self> {
+        Self::read_or_issued(section, None)
+    }
+
+    /// As [`read`](Self::read): files that it does not name are `issued`, where there are such. A pair is never half of each.
+    pub fn read_or_issued(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         if !section.is_given() {
             return None;
         }
-        let certificate_file = section.required("certificate-file", Section::file);
-        let private_key_file = section.required("private-key-file", Section::file);
+        let key_pair = read_key_pair(section, issued);
         let client_auth = section.choice("client-auth", |name| {
             ["none", "want", "need", "any"]
                 .into_iter()
                 .find(|known| *known == name)
         });
-        let ca_file = section.file("client-ca-file");
+        let mut ca_file = section.file("client-ca-file");
+        if client_auth != Some("none")
+            && !section.has("client-ca-file")
+            && let Some(issued) = issued
+        {
+            derived(section, "client-ca-file", &issued.ca_file);
+            ca_file = Some(issued.ca_file.clone());
+        }
         let client_auth = match (client_auth?, ca_file) {
             ("want", Some(ca_file)) => ClientAuth::Want { ca_file },
             ("need", Some(ca_file)) => ClientAuth::Need { ca_file },
@@ -141,13 +183,34 @@ impl ServerTlsSettings {
             }
         };
         Some(Self {
-            key_pair: KeyPairSettings {
-                certificate_file: certificate_file?,
-                private_key_file: private_key_file?,
-            },
+            key_pair: key_pair?,
             client_auth,
         })
     }
+}
+
+fn read_key_pair(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<KeyPairSettings> {
+    let names = ["certificate-file", "private-key-file"];
+    match issued {
+        Some(issued) if !names.iter().any(|name| section.has(name)) => {
+            let pair = issued.key_pair.clone();
+            derived(section, "certificate-file", &pair.certificate_file);
+            derived(section, "private-key-file", &pair.private_key_file);
+            Some(pair)
+        }
+        _ => {
+            let [certificate_file, private_key_file] =
+                names.map(|name| section.required(name, Section::file));
+            Some(KeyPairSettings {
+                certificate_file: certificate_file?,
+                private_key_file: private_key_file?,
+            })
+        }
+    }
+}
+
+fn derived(section: &Section<'_>, key: &str, file: &Path) {
+    section.record_derived(key, &file.display().to_string(), "certificates.folder");
 }
 
 impl ClientTlsSettings {

@@ -59,3 +59,25 @@ fn settings_that_cannot_be_used_are_refused_before_and_change_nothing() {
     tls.look();
     assert!(!Arc::ptr_eq(&tls.config(), &before));
 }
+
+#[test]
+fn a_bundle_is_trusted_beside_the_file_of_the_settings_and_followed_whatever_the_settings_become() {
+    let rig = Rig::new();
+    let other = crate::TestAuthority::new("Estate CA");
+    rig.write("bundle.crt", other.pem());
+    let tls = ClientTls::load(&settings(&rig), rig.clock.clone(), &rig.metrics).unwrap();
+    let missing = tls.trust_bundle(&rig.path("no.crt"));
+    assert!(matches!(missing, Err(TlsError::File { .. })));
+    let before = tls.config();
+    tls.trust_bundle(&rig.path("bundle.crt")).unwrap();
+    assert!(!Arc::ptr_eq(&tls.config(), &before));
+    let (both, by_file) = (tls.config(), settings(&rig));
+    // What a reload does.
+    tls.apply(&by_file).unwrap();
+    assert!(Arc::ptr_eq(&tls.config(), &both));
+    rig.write("bundle.crt", crate::TestAuthority::new("Next CA").pem());
+    tls.look();
+    assert!(!Arc::ptr_eq(&tls.config(), &both));
+    rig.write("bundle.crt", "");
+    assert!(matches!(tls.check(&by_file), Err(TlsError::Content { .. })));
+}
