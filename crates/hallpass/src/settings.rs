@@ -194,21 +194,26 @@ impl Configuration for Settings {
             transport: transport?,
             context: context?,
         };
-        #[cfg(not(feature = "otlp"))]
-        warn_of_telemetry(root);
-        #[cfg(feature = "feign")]
-        check_credentials(root, &settings);
-        check_certificates(root, &settings);
-        #[cfg(feature = "resource")]
-        context::check_security(root, &settings.context, &settings.security);
-        #[cfg(feature = "feign")]
-        context::check_feign(root, &settings.context, &settings.feign);
-        if !settings.tls.dangerous_plain_http {
-            plain_http::check(root, &settings.discovery, &endpoints(&settings));
-            #[cfg(feature = "dns")]
-            discovery::warn_of_plain_http(root, &settings.discovery_dns);
-        }
+        check(root, &settings);
         Some(settings)
+    }
+}
+
+/// Says what is wrong with sections together.
+fn check(root: &Section<'_>, settings: &Settings) {
+    #[cfg(not(feature = "otlp"))]
+    warn_of_telemetry(root);
+    #[cfg(feature = "feign")]
+    check_credentials(root, settings);
+    check_certificates(root, settings);
+    #[cfg(feature = "resource")]
+    context::check_security(root, &settings.context, &settings.security);
+    #[cfg(feature = "feign")]
+    context::check_feign(root, &settings.context, &settings.feign);
+    if !settings.tls.dangerous_plain_http {
+        plain_http::check(root, &settings.discovery, &endpoints(settings));
+        #[cfg(feature = "dns")]
+        discovery::warn_of_plain_http(root, &settings.discovery_dns);
     }
 }
 

@@ -20,13 +20,13 @@ use hallpass_redis::{
 use hallpass_resource::ResourceServers;
 #[cfg(feature = "nacos")]
 use hallpass_tls::{ClientTls, TlsMetrics};
-#[cfg(feature = "dns")]
-use hallpass_upstream::HttpTransportBuilder;
 #[cfg(feature = "feign")]
 use hallpass_upstream::TraceContext;
 use hallpass_upstream::{Discover, HttpTransport, Network};
 
 use super::addresses::Addresses;
+#[cfg(feature = "dns")]
+use super::dns::{dns, looking_up};
 use super::tls::ServiceTls;
 use super::{Hallpass, Shared};
 use crate::metrics::PlainHttpMetric;
@@ -244,28 +244,6 @@ fn addresses(
             Addresses::listed_first(&settings.discovery, zone, found)
         }
     }
-}
-
-/// Names are looked up as `discovery.dns` says, unless the service finds its instances by itself.
-#[cfg(feature = "dns")]
-fn dns(settings: &Settings, is_wanted: bool) -> Result<Option<DnsDiscovery>, Error> {
-    let settings = &settings.discovery_dns;
-    match settings.enabled && is_wanted {
-        true => Ok(Some(DnsDiscovery::from_settings(settings)?)),
-        false => Ok(None),
-    }
-}
-
-/// With the domain name system that instances are looked up in, for the names of their hosts too.
-#[cfg(feature = "dns")]
-fn looking_up(builder: HttpTransportBuilder, dns: Option<&DnsDiscovery>) -> HttpTransportBuilder {
-    let Some(dns) = dns.cloned() else {
-        return builder;
-    };
-    builder.look_up(move |host| {
-        let dns = dns.clone();
-        async move { dns.look_up(host).await }
-    })
 }
 
 /// The files of `tls` that Nacos has begun to follow.
