@@ -1,5 +1,7 @@
 //! Why a service cannot work with its settings.
 
+#[cfg(feature = "certificates")]
+use hallpass_certificates::CertificateError;
 use hallpass_client::TokenSettingsError;
 #[cfg(feature = "dns")]
 use hallpass_dns::DnsError;
@@ -28,6 +30,22 @@ pub enum Error {
         /// Which file, and what is wrong with it.
         source: TlsError,
     },
+    /// There is no certificate as `certificates` says.
+    #[cfg(feature = "certificates")]
+    #[error("certificates: {0}")]
+    Certificates(#[from] CertificateError),
+    /// `certificates` needs `internal-token`, which says as which client the authority is asked.
+    #[cfg(feature = "certificates")]
+    #[error(
+        "`certificates` needs `internal-token`: it says as which client the authority is asked"
+    )]
+    NoClient,
+    /// The settings name a certificate that the service gets by itself, and it was put together in a way that gets none.
+    #[cfg(feature = "certificates")]
+    #[error(
+        "`certificates` is there: such a service begins with `Hallpass::start`, or with `start` of its builder"
+    )]
+    NotStarted,
     /// The token service cannot work as `internal-token` says.
     #[error(transparent)]
     InternalToken(#[from] TokenSettingsError),

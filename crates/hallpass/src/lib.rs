@@ -60,6 +60,8 @@
 //!
 //! * `feign`: calls, [`feign`]; reads the section `feign`.
 //! * `resource`: verification of callers, [`resource`]; reads the section `security`.
+//! * `certificates`, not on by default: a certificate of the issuer's authority, renewed by the service itself ([`Hallpass::start`]), module
+//!   `certificates`; reads the section `certificates`.
 //! * `dns`, not on by default: services by their names, module `dns`; reads the section `discovery.dns`.
 //! * `nacos`: configuration from Nacos and services in it, module `nacos`; reads the sections `nacos` and `discovery.nacos`.
 //! * `otlp`, not on by default: spans to a collector of OpenTelemetry, module `otlp`; reads the section `telemetry`.
@@ -71,6 +73,7 @@
 //! | name | what is in it |
 //! |---|---|
 //! | [`prelude`] | what a service usually names |
+//! | `certificates` | the agent that keeps a certificate good, for settings made in code |
 //! | [`clock`] | the clock that all parts read |
 //! | [`config`] | settings from YAML, environment and flags |
 //! | `dns` | discovery over the domain name system, for settings made in code |
@@ -99,6 +102,8 @@ pub mod reload;
 mod service;
 mod settings;
 
+#[cfg(feature = "certificates")]
+pub use hallpass_certificates as certificates;
 pub use hallpass_client as client;
 pub use hallpass_clock as clock;
 pub use hallpass_config as config;

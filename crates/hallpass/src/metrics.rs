@@ -42,6 +42,9 @@ pub struct Metrics {
     pub(crate) reloads: ReloadMetrics,
     pub(crate) plain_http: PlainHttpMetric,
     pub(crate) tls: TlsMetrics,
+    /// `None` without the section `certificates`.
+    #[cfg(feature = "certificates")]
+    pub(crate) certificates: Option<hallpass_certificates::CertificateMetrics>,
     pub(crate) connections: ConnectionMetrics,
     /// `None` without `discovery.dns`.
     #[cfg(feature = "dns")]
@@ -101,6 +104,10 @@ impl Metrics {
         #[cfg(feature = "nacos")]
         if let Some(nacos) = &self.nacos {
             nacos.register(registry);
+        }
+        #[cfg(feature = "certificates")]
+        if let Some(certificates) = &self.certificates {
+            certificates.register(registry.sub_registry_with_prefix("hallpass"));
         }
         self.tls
             .register(registry.sub_registry_with_prefix("hallpass"));

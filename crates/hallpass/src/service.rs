@@ -2,6 +2,8 @@
 
 mod addresses;
 mod builder;
+#[cfg(feature = "certificates")]
+mod certificates;
 #[cfg(feature = "dns")]
 mod dns;
 mod restart;
@@ -9,6 +11,8 @@ mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "certificates")]
+use hallpass_certificates::CertificateHandle;
 use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
 #[cfg(feature = "feign")]
@@ -76,6 +80,9 @@ struct Shared {
     reloads: ReloadMetrics,
     plain_http: PlainHttpMetric,
     tls: ServiceTls,
+    /// `None` without the section `certificates`.
+    #[cfg(feature = "certificates")]
+    certificates: Option<certificates::Certificates>,
     connections: ConnectionMetrics,
     /// `None` without `discovery.dns`.
     #[cfg(feature = "dns")]
@@ -97,6 +104,16 @@ impl Hallpass {
     /// most of what can be wrong already.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Self::builder(settings).build()
+    }
+
+    /// As [`from_settings`](Self::from_settings), with the certificate of the section `certificates`, where there is one: it is there when this
+    /// returns, and is renewed for as long as the runtime goes on.
+    ///
+    /// # Errors
+    /// As [`from_settings`](Self::from_settings), and [`Error::Certificates`] when there is no certificate within `start-limit-seconds`.
+    #[cfg(feature = "certificates")]
+    pub async fn start(settings: &Settings) -> Result<Self, Error> {
+        Self::builder(settings).start().await
     }
 
     #[cfg(feature = "feign")]
@@ -239,6 +256,14 @@ impl Hallpass {
         ConnectionLimits::default()
     }
 
+    /// The agent that keeps the certificate of the section `certificates` good; `None` without the section.
+    #[cfg(feature = "certificates")]
+    #[must_use]
+    pub fn certificates(&self) -> Option<&CertificateHandle> {
+        let certificates = self.shared.certificates.as_ref()?;
+        Some(certificates.handle())
+    }
+
     /// Everything that this service counts, for its `/metrics`.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -253,6 +278,8 @@ impl Hallpass {
             reloads: self.shared.reloads.clone(),
             plain_http: self.shared.plain_http.clone(),
             tls: self.shared.tls.metrics().clone(),
+            #[cfg(feature = "certificates")]
+            certificates: self.certificates().map(|it| it.metrics().clone()),
             connections: self.shared.connections.clone(),
             #[cfg(feature = "dns")]
             dns: self.shared.dns.clone(),
@@ -307,6 +334,10 @@ impl Hallpass {
         shared.resource_servers.apply(&settings.security)?;
         shared.tls.apply(settings)?;
         shared.tokens.apply(&settings.internal_token)?;
+        #[cfg(feature = "certificates")]
+        if let Some(certificates) = &shared.certificates {
+            certificates.apply(settings);
+        }
         shared.addresses.apply(&settings.discovery);
         Ok(())
     }

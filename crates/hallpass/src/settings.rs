@@ -1,5 +1,6 @@
 //! Everything that a service reads of its configuration.
 
+mod certificates;
 #[cfg(any(feature = "feign", feature = "resource"))]
 mod context;
 mod discovery;
@@ -8,6 +9,8 @@ mod nacos;
 mod plain_http;
 mod service;
 
+#[cfg(feature = "certificates")]
+use hallpass_certificates::CertificateSettings;
 use hallpass_client::{ClientAuthentication, ContextSettings, InternalTokenSettings};
 use hallpass_config::{Configuration, Key, Section};
 #[cfg(feature = "dns")]
@@ -29,8 +32,9 @@ pub(crate) use nacos::{NacosStart, RuleDocument, SENTINEL_DOCUMENTS, UNREADABLE_
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 9] = [
+const ELSEWHERE: [Key; 10] = [
     Key::elsewhere("authz"),
+    Key::elsewhere("certificates"),
     Key::elsewhere("gateway"),
     Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
@@ -114,6 +118,36 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// `transport`: the connections that all parts share.
     pub transport: TransportSettings,
+    #[cfg(feature = "certificates")]
+    /// `certificates`: the certificate that the service keeps good by itself, and that `service.tls` and `tls` use where they name none.
+    pub certificates: Option<CertificateSettings>,
+}
+
+impl Settings {
+    /// The files that the section `certificates` brings.
+    #[cfg(feature = "certificates")]
+    #[must_use]
+    pub fn issued_files(&self) -> Option<hallpass_tls::IssuedFiles> {
+        let certificates = self.certificates.as_ref()?;
+        Some(certificates.files())
+    }
+
+    /// The same for a program that does one thing in the name of the service: it gets no certificate, and shows the one that the service
+    /// keeps good where that is there.
+    #[cfg(feature = "certificates")]
+    #[must_use]
+    pub fn beside_the_service(mut self) -> Self {
+        let Some(certificates) = self.certificates.take() else {
+            return self;
+        };
+        let issued = certificates.files().key_pair;
+        if self.tls.client.key_pair.as_ref() == Some(&issued) && !issued.certificate_file.exists() {
+            self.tls.client.key_pair = certificates.tls.key_pair;
+        }
+        // It listens nowhere.
+        self.service.tls = None;
+        self
+    }
 }
 
 impl Configuration for Settings {
@@ -135,6 +169,8 @@ impl Configuration for Settings {
             &[discovery::KEY],
             &TlsSettings::keys(),
             &TransportSettings::keys(),
+            #[cfg(feature = "certificates")]
+            &[CertificateSettings::KEY],
             &ELSEWHERE,
             &NOT_OURS,
         ]
@@ -143,7 +179,13 @@ impl Configuration for Settings {
 
     /// Reads all sections, in the order in which the effective tree shows them.
     fn read(root: &Section<'_>) -> Option<Self> {
-        let service = ServiceSettings::read(root);
+        #[cfg(feature = "certificates")]
+        let certificates = CertificateSettings::read(root);
+        #[cfg(feature = "certificates")]
+        let issued = certificates::files(certificates.as_ref());
+        #[cfg(not(feature = "certificates"))]
+        let issued = None;
+        let service = ServiceSettings::read_or_issued(root, issued.as_ref());
         let internal_token = InternalTokenSettings::read(root);
         let context = ContextSettings::read(root);
         #[cfg(feature = "otlp")]
@@ -165,6 +207,9 @@ impl Configuration for Settings {
         #[cfg(feature = "dns")]
         let discovery_dns = discovery::read_dns(root);
         let tls = TlsSettings::read(root);
+        #[cfg(feature = "certificates")]
+        let certificates = certificates::by(certificates, tls.as_ref());
+        let tls = tls.map(|tls| certificates::or_issued(tls, issued.as_ref()));
         let transport = TransportSettings::read(root);
         let settings = Self {
             service: service?,
@@ -192,6 +237,8 @@ impl Configuration for Settings {
             discovery_dns: discovery_dns?,
             tls: tls?,
             transport: transport?,
+            #[cfg(feature = "certificates")]
+            certificates: certificates?,
             context: context?,
         };
         check(root, &settings);
@@ -203,6 +250,12 @@ impl Configuration for Settings {
 fn check(root: &Section<'_>, settings: &Settings) {
     #[cfg(not(feature = "otlp"))]
     warn_of_telemetry(root);
+    #[cfg(not(feature = "certificates"))]
+    certificates::refuse(root);
+    #[cfg(feature = "certificates")]
+    if let Some(own) = &settings.certificates {
+        certificates::check(root, own, settings.internal_token.token_service.as_ref());
+    }
     #[cfg(feature = "feign")]
     check_credentials(root, settings);
     check_certificates(root, settings);

@@ -8,6 +8,12 @@ mod bound_to_certificate;
 #[cfg(test)]
 mod built;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod certificates_by_itself;
+#[cfg(test)]
+mod certificates_by_method;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod credentials;

@@ -25,6 +25,8 @@ use hallpass_upstream::TraceContext;
 use hallpass_upstream::{Discover, HttpTransport, Network};
 
 use super::addresses::Addresses;
+#[cfg(feature = "certificates")]
+use super::certificates::{self, Certificates};
 #[cfg(feature = "dns")]
 use super::dns::{dns, looking_up};
 use super::tls::ServiceTls;
@@ -137,20 +139,44 @@ impl HallpassBuilder<'_> {
     /// # Errors
     /// As [`Hallpass::from_settings`].
     pub fn build(self) -> Result<Hallpass, Error> {
+        #[cfg(feature = "certificates")]
+        if self.settings.certificates.is_some() {
+            return Err(Error::NotStarted);
+        }
+        let ground = self.ground()?;
+        self.build_on(ground)
+    }
+
+    /// The parts, with a certificate as the section `certificates` says, where there is one: it is there when this returns, and is kept good
+    /// for as long as the runtime goes on. Without the section as [`build`](Self::build).
+    ///
+    /// # Errors
+    /// As [`Hallpass::start`].
+    #[cfg(feature = "certificates")]
+    pub async fn start(self) -> Result<Hallpass, Error> {
+        let mut ground = self.ground()?;
+        if let Some(settings) = &self.settings.certificates {
+            let builder = HttpTransport::builder();
+            #[cfg(feature = "dns")]
+            let builder = looking_up(builder, ground.dns.as_ref());
+            let builder = builder.dangerous_plain_http(self.settings.tls.dangerous_plain_http);
+            // Connections of their own: those of the service show a certificate that is not there yet, or has ended.
+            let transport = match &self.transport {
+                Some(transport) => transport.clone(),
+                None => certificates::transport(settings, builder, &ground.clock)?,
+            };
+            let clock = Arc::clone(&ground.clock);
+            let way = Network::new(transport, ground.addresses.discovery(), clock);
+            ground.certificates = Some(Certificates::start(settings, self.settings, &way).await?);
+        }
+        self.build_on(ground)
+    }
+
+    /// What is there before any connection.
+    fn ground(&self) -> Result<Ground, Error> {
         let settings = self.settings;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
         #[cfg(feature = "dns")]
         let dns = dns(settings, self.discovery.is_none())?;
-        let builder = HttpTransport::builder();
-        #[cfg(feature = "dns")]
-        let builder = looking_up(builder, dns.as_ref());
-        #[cfg(feature = "nacos")]
-        let followed = self.nacos.as_ref().and_then(followed);
-        #[cfg(not(feature = "nacos"))]
-        let followed = None;
-        let (tls, transport) =
-            ServiceTls::load(settings, self.transport, builder, followed, &clock)?;
         let found: [Option<Arc<dyn Discover>>; 2] = [
             #[cfg(feature = "nacos")]
             nacos(self.nacos.as_ref()),
@@ -161,8 +187,31 @@ impl HallpassBuilder<'_> {
             #[cfg(not(feature = "dns"))]
             None,
         ];
-        let addresses = addresses(settings, self.discovery, found);
-        let network = Network::new(transport, addresses.discovery(), clock);
+        let clock = self.clock.clone();
+        Ok(Ground {
+            clock: clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            addresses: addresses(settings, self.discovery.clone(), found),
+            #[cfg(feature = "dns")]
+            dns,
+            #[cfg(feature = "certificates")]
+            certificates: None,
+        })
+    }
+
+    fn build_on(self, ground: Ground) -> Result<Hallpass, Error> {
+        let settings = self.settings;
+        let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
+        let builder = HttpTransport::builder();
+        #[cfg(feature = "dns")]
+        let builder = looking_up(builder, ground.dns.as_ref());
+        #[cfg(feature = "nacos")]
+        let followed = self.nacos.as_ref().and_then(followed);
+        #[cfg(not(feature = "nacos"))]
+        let followed = None;
+        let (tls, transport) =
+            ServiceTls::load(settings, self.transport, builder, followed, &ground.clock)?;
+        let addresses = ground.addresses;
+        let network = Network::new(transport, addresses.discovery(), ground.clock);
         #[cfg(feature = "redis")]
         let (network, redis) = with_redis(network, settings)?;
         let tokens = AuthTokenServiceBuilder::from_settings(&settings.internal_token, &network)?;
@@ -192,9 +241,11 @@ impl HallpassBuilder<'_> {
             reloads,
             plain_http: PlainHttpMetric::new(plain_http),
             tls,
+            #[cfg(feature = "certificates")]
+            certificates: ground.certificates,
             connections: ConnectionMetrics::default(),
             #[cfg(feature = "dns")]
-            dns: dns.map(|dns| dns.metrics().clone()),
+            dns: ground.dns.map(|dns| dns.metrics().clone()),
             #[cfg(feature = "otlp")]
             otlp: self.otlp.map(|otlp| otlp.metrics().clone()),
             #[cfg(feature = "nacos")]
@@ -204,6 +255,17 @@ impl HallpassBuilder<'_> {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// What stands before the connections: how instances are found, and the clock.
+struct Ground {
+    clock: Arc<dyn Clock>,
+    addresses: Addresses,
+    #[cfg(feature = "dns")]
+    dns: Option<DnsDiscovery>,
+    /// `None` without the section.
+    #[cfg(feature = "certificates")]
+    certificates: Option<Certificates>,
 }
 
 /// Where a collector is named.

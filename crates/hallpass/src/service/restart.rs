@@ -51,6 +51,11 @@ pub(super) fn keep_until_restart(current: &Settings, settings: &mut Settings) {
         tracing::warn!("the section `telemetry` has changed: it needs a restart");
         settings.telemetry = current.telemetry.clone();
     }
+    #[cfg(feature = "certificates")]
+    if settings.certificates != current.certificates {
+        tracing::warn!("the section `certificates` has changed: it needs a restart");
+        settings.certificates.clone_from(&current.certificates);
+    }
     #[cfg(feature = "redis")]
     if settings.redis != current.redis {
         tracing::warn!("the section `redis` has changed: it needs a restart");

@@ -41,6 +41,11 @@ impl ServiceTls {
                 (tls.map_err(of_outgoing)?, metrics)
             }
         };
+        #[cfg(feature = "certificates")]
+        if let Some((tls, issued)) = outgoing.as_ref().zip(settings.issued_files()) {
+            // Those of the estate, beside those that the settings trust.
+            tls.trust_bundle(&issued.ca_file).map_err(of_outgoing)?;
+        }
         let transport = match transport {
             Some(transport) => transport,
             None => connect_by(settings, builder, outgoing.clone())?,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hallpass_config::{Configuration, Key, Kind, Section, check_service_name};
-use hallpass_tls::ServerTlsSettings;
+use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 
 const KEYS: &[Key] = &[
     Key::new(
@@ -58,6 +58,13 @@ impl Configuration for ServiceSettings {
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
+        Self::read_or_issued(root, None)
+    }
+}
+
+impl ServiceSettings {
+    /// As [`read`](Configuration::read); files that `tls` does not name are `issued`.
+    pub(crate) fn read_or_issued(root: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let section = root.section("service");
         let (name, listen) = (
             section
@@ -71,7 +78,7 @@ impl Configuration for ServiceSettings {
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
-            true => Some(ServerTlsSettings::read(&tls)?),
+            true => Some(ServerTlsSettings::read_or_issued(&tls, issued)?),
             false => None,
         };
         if tls.is_none() && listen.is_some() && !section.has("listen") {
