@@ -4,6 +4,7 @@ mod authz;
 mod ca_bundle;
 mod ca_distrust;
 mod ca_list;
+mod ca_request;
 mod ca_rotate;
 mod client_add;
 mod client_hash;
@@ -50,7 +51,7 @@ pub(crate) enum Command {
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Manage the issuer's certificate authorities.
+    /// Manage the issuer's certificate authorities, and get certificates.
     #[command(subcommand)]
     Ca(CaCommand),
     Revoke(revoke::Revoke),
@@ -98,6 +99,7 @@ impl KeyCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
+    Request(ca_request::CaRequest),
     List(ca_list::CaList),
     Rotate(ca_rotate::CaRotate),
     Distrust(ca_distrust::CaDistrust),
@@ -107,6 +109,7 @@ pub(crate) enum CaCommand {
 impl CaCommand {
     fn run(&self) -> Result<Exit, Failure> {
         match self {
+            Self::Request(command) => command.run(),
             Self::List(command) => command.run(),
             Self::Rotate(command) => command.run(),
             Self::Distrust(command) => command.run(),

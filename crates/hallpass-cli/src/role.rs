@@ -153,7 +153,7 @@ async fn start<R: Role>(role: &R) -> Result<Started<R::Running>, Failure> {
     let loading = tokio::task::spawn_blocking(load).await;
     let (loaded, reloader) = loading.map_err(Failure::failed)?;
     let everything = loaded.map_err(Failure::usage)?.into_settings();
-    let hallpass = source.hallpass(&role.service(&everything))?;
+    let hallpass = source.hallpass(&role.service(&everything)).await?;
     let (running, drain) = role.start(&hallpass, &everything).await?;
     Ok(Started {
         reloader: reloader.count_in(hallpass.reload_metrics().clone()),
@@ -185,9 +185,9 @@ struct Source(hallpass::nacos::Nacos);
 
 #[cfg(feature = "nacos")]
 impl Source {
-    fn hallpass(&self, service: &hallpass::Settings) -> Result<Hallpass, Failure> {
+    async fn hallpass(&self, service: &hallpass::Settings) -> Result<Hallpass, Failure> {
         let builder = Hallpass::builder(service).nacos(&self.0);
-        builder.build().map_err(Failure::usage)
+        builder.start().await.map_err(not_started)
     }
 }
 
@@ -209,8 +209,8 @@ struct Source;
 #[cfg(not(feature = "nacos"))]
 impl Source {
     #[expect(clippy::unused_self, reason = "with Nacos there is something to ask")]
-    fn hallpass(&self, service: &hallpass::Settings) -> Result<Hallpass, Failure> {
-        Hallpass::from_settings(service).map_err(Failure::usage)
+    async fn hallpass(&self, service: &hallpass::Settings) -> Result<Hallpass, Failure> {
+        Hallpass::start(service).await.map_err(not_started)
     }
 }
 
@@ -218,6 +218,14 @@ impl Source {
 async fn source(loader: hallpass::config::Loader) -> Result<(Reloader, Source), Failure> {
     let reloader = Reloader::new(loader).map_err(Failure::failed)?;
     Ok((reloader, Source))
+}
+
+/// What stands in the way of the parts: a certificate that is not given is no fault of the configuration.
+fn not_started(error: hallpass::Error) -> Failure {
+    match error {
+        hallpass::Error::Certificates(_) => Failure::failed(error),
+        error => Failure::usage(error),
+    }
 }
 
 /// What a fault of a server is to the command line.

@@ -56,6 +56,7 @@ impl Configuration for Everything {
 
     fn read(root: &Section<'_>) -> Option<Self> {
         let service = Settings::read(root);
+        let issued = service.as_ref().and_then(Settings::issued_files);
         let issuer = root
             .section("issuer")
             .is_given()
@@ -63,15 +64,15 @@ impl Configuration for Everything {
         let authz = root
             .section("authz")
             .is_given()
-            .then(|| AuthzSettings::read(root));
+            .then(|| AuthzSettings::read_or_issued(root, issued.as_ref()));
         let gateway = root
             .section("gateway")
             .is_given()
-            .then(|| GatewaySettings::read(root));
+            .then(|| GatewaySettings::read_or_issued(root, issued.as_ref()));
         let sidecar = root
             .section("sidecar")
             .is_given()
-            .then(|| SidecarSettings::read(root));
+            .then(|| SidecarSettings::read_or_issued(root, issued.as_ref()));
         Some(Self {
             service: service?,
             issuer: issuer.map_or(Some(None), |issuer| issuer.map(Some))?,

@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
-use hallpass_tls::ServerTlsSettings;
+use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 
 use self::network::TrustedProxies;
 use self::upstream::UpstreamSettings;
@@ -85,19 +85,25 @@ impl Configuration for AuthzSettings {
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
-        root.section("authz").read_all(Self::read_section)
+        Self::read_or_issued(root, None)
     }
 }
 
 impl AuthzSettings {
-    fn read_section(section: &Section<'_>) -> Option<Self> {
+    /// As [`read`](Configuration::read); files that `tls` does not name are `issued`, where there are such.
+    pub fn read_or_issued(root: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
+        let section = root.section("authz");
+        section.read_all(|section| Self::read_section(section, issued))
+    }
+
+    fn read_section(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let listen = section.socket_address("listen");
         let grpc_listen = section.socket_address("grpc-listen");
         let management_listen = section.section("management").socket_address("listen");
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
-            true => ServerTlsSettings::read(&tls).map(Some),
+            true => ServerTlsSettings::read_or_issued(&tls, issued).map(Some),
             false => Some(None),
         };
         let trusted_proxies = section.texts("trusted-proxies", TrustedProxies::check);

@@ -186,7 +186,7 @@ fn export(log: &Log, everything: &Everything, clock: &Arc<dyn Clock>) -> Result<
         return Ok(());
     };
     let way = Settings {
-        tls: service.tls.clone(),
+        tls: service.clone().beside_the_service().tls,
         ..Settings::default()
     };
     let way = Hallpass::from_settings(&way).map_err(Failure::usage)?;

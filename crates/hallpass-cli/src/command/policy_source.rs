@@ -30,7 +30,10 @@ impl PolicySource {
         ask: impl AsyncFnOnce(ResourceServer) -> T,
     ) -> Result<T, Failure> {
         let loaded = settings::load(&self.prefix.loader_of(&self.files))?;
-        let settings = loaded.into_settings().service_with_gateway();
+        let settings = loaded
+            .into_settings()
+            .service_with_gateway()
+            .beside_the_service();
         runtime::block_on(async {
             let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
             let server = hallpass.resource_server().build().map_err(Failure::usage)?;

@@ -55,7 +55,10 @@ struct Output<'a> {
 impl TokenGet {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let loader = self.caller.loader();
-        let mut settings = settings::load(&self.flags(loader))?.into_settings().service;
+        let mut settings = settings::load(&self.flags(loader))?
+            .into_settings()
+            .service
+            .beside_the_service();
         // One token is got, and none is kept.
         if let Some(tokens) = &mut settings.internal_token.token_service {
             let others = tokens.clients.iter_mut().map(|it| &mut it.credential);

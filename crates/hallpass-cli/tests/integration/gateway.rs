@@ -15,14 +15,14 @@ use crate::authz::{Authz, LIMIT, get};
 use crate::process::{Keys, command, signal};
 
 /// A service that answers each request with `service`; to `/slow` when it is told.
-struct Service {
-    address: SocketAddr,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
     go_on: mpsc::Sender<()>,
     slow: Arc<AtomicUsize>,
 }
 
 impl Service {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (go_on, told) = mpsc::channel();

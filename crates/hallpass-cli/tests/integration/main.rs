@@ -7,6 +7,8 @@ mod authz_faults;
 #[cfg(test)]
 mod ca;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod client_hash;
 mod client_key;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section, report_doubles};
 use hallpass_resource::{RouteRule, Rule};
-use hallpass_tls::ServerTlsSettings;
+use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 use http::Method;
 
 use super::access_log::AccessLogSettings;
@@ -99,7 +99,15 @@ impl Configuration for GatewaySettings {
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
-        let settings = root.section("gateway").read_all(Self::read_section);
+        Self::read_or_issued(root, None)
+    }
+}
+
+impl GatewaySettings {
+    /// As [`read`](Configuration::read); files that `tls` does not name are `issued`, where there are such.
+    pub fn read_or_issued(root: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
+        let section = root.section("gateway");
+        let settings = section.read_all(|section| Self::read_section(section, issued));
         if root.foreign(&["spring", "cloud", "gateway"]).is_some() {
             root.warn(
                 "gateway",
@@ -119,13 +127,13 @@ struct OfRequests {
 }
 
 impl GatewaySettings {
-    fn read_section(section: &Section<'_>) -> Option<Self> {
+    fn read_section(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let listen = read_listen(section);
         let management_listen = section.section("management").socket_address("listen");
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
-            true => ServerTlsSettings::read(&tls).map(Some),
+            true => ServerTlsSettings::read_or_issued(&tls, issued).map(Some),
             false => Some(None),
         };
         let connections = section.count("connections");

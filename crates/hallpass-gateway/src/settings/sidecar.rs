@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_tls::IssuedFiles;
 
 pub use inbound::InboundSettings;
 pub use outbound::{OutboundServiceSettings, OutboundSettings};
@@ -51,14 +52,22 @@ impl Configuration for SidecarSettings {
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
-        root.section("sidecar").read_all(Self::read_section)
+        Self::read_or_issued(root, None)
     }
 }
 
 impl SidecarSettings {
-    fn read_section(section: &Section<'_>) -> Option<Self> {
+    /// As [`read`](Configuration::read); files that `inbound.tls` does not name are `issued`, where there are such.
+    pub fn read_or_issued(root: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
+        let section = root.section("sidecar");
+        section.read_all(|section| Self::read_section(section, issued))
+    }
+
+    fn read_section(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let management_listen = section.section("management").socket_address("listen");
-        let inbound = optional(&section.section("inbound"), InboundSettings::read);
+        let inbound = optional(&section.section("inbound"), |section| {
+            InboundSettings::read(section, issued)
+        });
         let outbound = optional(&section.section("outbound"), OutboundSettings::read);
         let drain_delay = section.seconds("drain-delay-seconds");
         let drain_limit = section.seconds("drain-limit-seconds");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hallpass_client::Identity;
 use hallpass_config::Section;
 use hallpass_resource::PathPattern;
-use hallpass_tls::ServerTlsSettings;
+use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 use hallpass_upstream::EndpointUrl;
 
 use crate::settings::gateway::GatewaySettings;
@@ -33,12 +33,12 @@ pub struct InboundSettings {
 }
 
 impl InboundSettings {
-    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+    pub(super) fn read(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let listen = section.socket_address("listen");
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
-            true => ServerTlsSettings::read(&tls).map(Some),
+            true => ServerTlsSettings::read_or_issued(&tls, issued).map(Some),
             false => Some(None),
         };
         let forward_to = section.required("forward-to", Section::parsed);
