@@ -19,6 +19,8 @@ mod java;
 #[cfg(test)]
 mod mesh;
 #[cfg(test)]
+mod mutual_tls;
+#[cfg(test)]
 mod odd_heads;
 mod paths;
 mod process;

@@ -75,6 +75,17 @@ impl Process {
         self.signal("CONT");
     }
 
+    /// Lets it read its configuration again, where it does that when it is told.
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+
+    /// Asks it to end, and waits for that: what it has started ends with it.
+    pub(crate) fn terminate(&mut self) {
+        self.signal("TERM");
+        let _ended = self.child.wait();
+    }
+
     fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(
