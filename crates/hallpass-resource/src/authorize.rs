@@ -31,6 +31,13 @@ impl ResourceServer {
         judge.context.tenant.as_ref().map(|it| it.header.clone())
     }
 
+    /// The header in which the proxy of a mesh says who calls (`security.internal-jwt.mesh` of the settings in force), if one does. Who hands
+    /// requests on must leave it in what [`authorize`](Self::authorize) sees, and must not send it on.
+    #[must_use]
+    pub fn mesh_header(&self) -> Option<HeaderName> {
+        self.judge().peers.header()
+    }
+
     /// Decides about a request by its head: whom its token names, and whether the rules let it pass. This is all that
     /// [`layer`](Self::layer) asks; it counts and is written to the audit log once per call of this function.
     ///

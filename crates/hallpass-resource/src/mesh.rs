@@ -10,8 +10,8 @@ use hallpass_tls::{
     PeerCertificates, PeerIdentity, UnverifiedPeerCertificates, read_client_id, read_xfcc,
 };
 use hallpass_token::ClientId;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 
 pub(crate) use self::metrics::MeshMetrics;
 use crate::error::{Denial, MeshDenial};
@@ -63,6 +63,12 @@ impl Peers {
             Some(mesh) => Ok(mesh.identity(parts)?.map(Peer::Mesh)),
             None => Ok(None),
         }
+    }
+
+    /// The header that a mesh says it in, where settings name one.
+    pub(crate) fn header(&self) -> Option<HeaderName> {
+        let mesh = self.mesh.as_ref()?;
+        Some(mesh.settings.header.name())
     }
 
     /// Counts a request by what the mesh says of its caller.

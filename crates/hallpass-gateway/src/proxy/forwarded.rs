@@ -28,6 +28,8 @@ pub(crate) struct ForwardedRules {
     trust: TrustedProxies,
     write: ForwardedForm,
     keep: Vec<HeaderName>,
+    /// In which the proxy of a mesh says who calls, for the decision alone.
+    mesh: Option<HeaderName>,
 }
 
 /// What is told of a request.
@@ -47,11 +49,25 @@ impl Told<'_> {
 }
 
 impl ForwardedRules {
-    pub(crate) fn new(settings: &ForwardedSettings) -> Self {
+    pub(crate) fn new(settings: &ForwardedSettings, mesh: Option<HeaderName>) -> Self {
         Self {
             trust: settings.trust.clone(),
             write: settings.write,
             keep: settings.keep.clone(),
+            mesh,
+        }
+    }
+
+    /// Whether a mesh may say who calls: then the decision needs to know where a request comes from.
+    pub(crate) const fn is_in_a_mesh(&self) -> bool {
+        self.mesh.is_some()
+    }
+
+    /// Removes what a mesh has said, which was left for the decision. No upstream gets it: what is believed of it depends on who has sent it here, and
+    /// nobody behind knows that.
+    pub(crate) fn forget_mesh(&self, headers: &mut HeaderMap) {
+        if let Some(name) = &self.mesh {
+            headers.remove(name);
         }
     }
 
@@ -120,10 +136,12 @@ impl ForwardedRules {
         }
     }
 
-    /// Removes what only proxies write, from whomever it comes.
+    /// Removes what only proxies write, from whomever it comes. That of the mesh stays until it is [forgotten](Self::forget_mesh), in the one spelling
+    /// that the decision reads.
     fn strip(&self, headers: &mut HeaderMap) {
-        let is_meant =
-            |name: &&HeaderName| is_of_proxies(name.as_str()) && !self.keep.contains(name);
+        let stays =
+            |name: &HeaderName| self.keep.contains(name) || self.mesh.as_ref() == Some(name);
+        let is_meant = |name: &&HeaderName| is_of_proxies(name.as_str()) && !stays(name);
         let found: Vec<HeaderName> = headers.keys().filter(is_meant).cloned().collect();
         for name in found {
             headers.remove(name);
@@ -252,11 +270,12 @@ mod tests {
 
     fn rules(trust: &[&str], write: ForwardedForm) -> ForwardedRules {
         let trust = trust.iter().map(|it| TrustedProxies::check(it).unwrap());
-        ForwardedRules::new(&ForwardedSettings {
+        let settings = ForwardedSettings {
             trust: TrustedProxies::new(trust.collect()),
             write,
             keep: vec![HeaderName::from_static("x-real-ip")],
-        })
+        };
+        ForwardedRules::new(&settings, None)
     }
 
     fn headers(of: &[(&str, &str)]) -> HeaderMap {
@@ -316,6 +335,29 @@ mod tests {
         sent.push(("X-Real-IP", "kept"));
         let rules = rules(&["10.0.0.0/8"], ForwardedForm::XForwarded);
         assert_eq!(applied(&rules, &sent), expected);
+    }
+
+    #[test]
+    fn what_a_mesh_says_stays_for_the_decision_in_one_spelling_and_goes_then() {
+        let mesh = HeaderName::from_static("x-forwarded-client-cert");
+        let rules = ForwardedRules {
+            mesh: Some(mesh.clone()),
+            // What is believed by where it comes from is not for others, whoever asks for it.
+            keep: vec![mesh],
+            ..rules(&[], ForwardedForm::None)
+        };
+        let mut left = headers(&[
+            ("X-Forwarded-Client-Cert", "URI=spiffe://a/b"),
+            ("x_forwarded_client_cert", "URI=spiffe://a/forged"),
+            ("X-Forwarded-Client.Cert", "URI=spiffe://a/forged"),
+            ("l5d-client-id", "forged"),
+            ("Client-Cert", ":MII=:"),
+        ]);
+        rules.strip(&mut left);
+        let names: Vec<_> = left.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-forwarded-client-cert"]);
+        rules.forget_mesh(&mut left);
+        assert!(left.is_empty(), "{left:?}");
     }
 
     #[test]

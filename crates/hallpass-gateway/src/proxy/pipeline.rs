@@ -2,7 +2,8 @@
 //!
 //! 1. `head`: what is no request to a service never gets further.
 //! 2. `hop_by_hop`: what `Connection` names goes first, so that what is judged is what is sent on.
-//! 3. `forwarded`: what strangers say of proxies goes, and what is known here comes, so that nobody behind believes them.
+//! 3. `forwarded`: what strangers say of proxies goes, and what is known here comes, so that nobody behind believes them. What a mesh says of its callers
+//!    stays for the decision, which knows whose word about that counts, and goes then.
 //! 4. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait. What browsers ask before a page
 //!    may send something (`cors`) is answered here: it has no token and goes no further.
 //! 5. `rates` by address, before a signature costs anything; `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is. Then
@@ -108,6 +109,7 @@ impl Proxy {
             Looked::Preflight(answer) => return Ok(answer.map(Either::Right)),
         };
         let authorized = self.admit(plan, came, &seen).await?;
+        plan.forwarded.forget_mesh(&mut came.parts.headers);
         noted.passes(&authorized);
         if let Some(answer) = self.logout(plan, &came.parts, &authorized).await? {
             return Ok(answer.map(Either::Right));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
-use hallpass_resource::{EncodedCharacters, NormalPath, named_host};
+use hallpass_resource::{EncodedCharacters, NormalPath, ResourceServer, named_host};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
@@ -56,6 +56,15 @@ pub(crate) struct Route {
     pub(crate) rates: RouteRates,
 }
 
+/// What a plan is made of, beside its settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlanParts<'a> {
+    pub(crate) maker: &'a ServiceMaker,
+    pub(crate) tokens: &'a AuthTokenService,
+    /// Whose settings are in force already.
+    pub(crate) resource: &'a ResourceServer,
+}
+
 /// What a plan takes over from the one before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Before<'b> {
@@ -71,10 +80,11 @@ impl ProxyPlan {
     pub(crate) fn new(
         settings: &GatewaySettings,
         encoded: EncodedCharacters,
-        (maker, tokens): (&ServiceMaker, &AuthTokenService),
+        parts: PlanParts<'_>,
         before: Before<'_>,
         access_log: AccessLog,
     ) -> Result<Self, Error> {
+        let PlanParts { maker, tokens, .. } = parts;
         let none = (Services::new(), Rates::default());
         let services = maker.services(settings, before.services.unwrap_or(&none.0));
         let metrics = &maker.metrics;
@@ -108,7 +118,7 @@ impl ProxyPlan {
             routes,
             decision_timeout: settings.decision_timeout,
             names: Arc::new(IdentityNames::new(&settings.identity, &metrics.stripped)),
-            forwarded: ForwardedRules::new(&settings.forwarded),
+            forwarded: ForwardedRules::new(&settings.forwarded, parts.resource.mesh_header()),
             no_route: metrics.of_route(NO_ROUTE),
             encoded,
             services,

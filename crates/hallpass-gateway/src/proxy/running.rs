@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::access_log::{self, AccessLog};
 use super::pipeline::Proxy;
-use super::plan::{Before, ProxyPlan};
+use super::plan::{Before, PlanParts, ProxyPlan};
 use super::upstreams::ServiceMaker;
 use crate::error::Error;
 use crate::management::Management;
@@ -123,7 +123,11 @@ impl RunningGateway {
         access_log: AccessLog,
     ) -> Result<ProxyPlan, Error> {
         let plan = self.proxy.plan.load();
-        let parts = (&self.maker, &self.proxy.tokens);
+        let parts = PlanParts {
+            maker: &self.maker,
+            tokens: &self.proxy.tokens,
+            resource: &self.proxy.resource,
+        };
         let before = Before {
             services: Some(&plan.services),
             rates: Some(&plan.rates),

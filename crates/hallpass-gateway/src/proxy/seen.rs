@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use hallpass_listen::ConnectionHandle;
+use hallpass_listen::{ConnectionHandle, ConnectionPeer};
 use hallpass_token::SecurityContext;
 use http::header::HOST;
 use http::request::Parts;
@@ -73,6 +73,11 @@ pub(crate) fn look<'p>(
 ) -> Result<Looked<'p>, Trouble> {
     head::check(&came.parts)?;
     let framing = came.body.as_ref().map_or(Framing::NoBody, Framing::of);
+    if plan.forwarded.is_in_a_mesh() {
+        // In place of any other: it is the connection that says it.
+        let peer = ConnectionPeer(came.peer.address);
+        came.parts.extensions.insert(peer);
+    }
     let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
     came.waits = kept.waits;
     if let Some(method) = cors::asked_method(&came.parts)

@@ -20,7 +20,7 @@ use super::management::GatewayPages;
 use super::metrics::ProxyMetrics;
 use super::parts::Peer;
 use super::pipeline::Proxy;
-use super::plan::{Before, ProxyPlan};
+use super::plan::{Before, PlanParts, ProxyPlan};
 use super::running::{RunningGateway, TLS};
 use super::upstreams::{BreakerMetrics, ServiceMaker};
 use crate::error::Error;
@@ -124,7 +124,11 @@ pub(crate) fn proxy(
         network,
         encoded,
     } = gateway;
-    let parts = (maker, &tokens);
+    let parts = PlanParts {
+        maker,
+        tokens: &tokens,
+        resource: &resource,
+    };
     let plan = ProxyPlan::new(settings, encoded, parts, Before::default(), access_log)?;
     Ok(Proxy {
         plan: ArcSwap::from_pointee(plan),

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::management::Management;
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::pipeline::Proxy;
-use crate::proxy::plan::{Before, ProxyPlan};
+use crate::proxy::plan::{Before, PlanParts, ProxyPlan};
 use crate::proxy::upstreams::ServiceMaker;
 use crate::readiness::Readiness;
 use crate::settings::gateway::GatewaySettings;
@@ -67,7 +67,11 @@ impl Side {
         encoded: EncodedCharacters,
     ) -> Result<ProxyPlan, Error> {
         let plan = self.proxy.plan.load();
-        let parts = (maker, &self.proxy.tokens);
+        let parts = PlanParts {
+            maker,
+            tokens: &self.proxy.tokens,
+            resource: &self.proxy.resource,
+        };
         let before = Before {
             services: Some(&plan.services),
             rates: None,

@@ -13,7 +13,7 @@ use hallpass_gateway::{Gateway, GatewayServer, GatewaySettings, RunningGateway};
 use hallpass_issuer::IssuerSettings;
 use hallpass_testkit::TestIssuer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A key of the issuer that tests sign with too (RFC 8037 appendix A.1).
 const KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
@@ -54,6 +54,10 @@ pub(crate) struct Setup<'a> {
     pub(crate) more: &'a str,
     /// Beside `gateway`.
     pub(crate) above: &'a str,
+    /// Below `security.internal-jwt`, as in a flow mapping, with a comma before each.
+    pub(crate) jwt: &'a str,
+    /// In place of the issuer: entries of `issuers`, a YAML list of flow mappings.
+    pub(crate) issuers: &'a [String],
     /// In place of the issuer's.
     pub(crate) jwks_url: Option<String>,
     pub(crate) clock: Option<Arc<ManualClock>>,
@@ -104,19 +108,26 @@ impl Estate {
                 instances.join(", ")
             ),
         };
+        let keys = match setup.issuers {
+            [] => {
+                let url = setup.jwks_url.unwrap_or_else(|| issuer.jwks_url());
+                format!("jwks-url: '{url}'")
+            }
+            issuers => format!("issuers: [{}]", issuers.join(", ")),
+        };
         let before = format!(
             "
 hallpass:
   service: {{ name: edge }}
   internal-token: {{ client-id: edge, client-secret: EdgeSecret123!, token-url: '{}' }}
   {discovery}
-  security: {{ internal-jwt: {{ jwks-url: '{}' }} }}
+  security: {{ internal-jwt: {{ {keys}{} }} }}
 {}  gateway:
     listen: 127.0.0.1:0
     management: {{ listen: 127.0.0.1:0 }}
 ",
             issuer.token_url(),
-            setup.jwks_url.unwrap_or_else(|| issuer.jwks_url()),
+            setup.jwt,
             setup.above,
         );
         let yaml = yaml(&before, setup.routes, setup.more);
@@ -162,6 +173,19 @@ hallpass:
         let mut request = lines.join("\r\n");
         request.push_str("\r\nConnection: close\r\n\r\n");
         send(self.address(), request.as_bytes())
+            .await
+            .expect("an answer")
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) async fn ask_from(&self, source: &str, lines: &[&str]) -> Answer {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket
+            .bind(SocketAddr::new(source.parse().unwrap(), 0))
+            .unwrap();
+        let stream = socket.connect(self.address()).await.unwrap();
+        let request = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+        answer_on(stream, request.as_bytes())
             .await
             .expect("an answer")
     }
@@ -227,7 +251,10 @@ impl Answer {
 
 /// `None` when the connection ends without an answer.
 pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
+    answer_on(TcpStream::connect(address).await.ok()?, request).await
+}
+
+async fn answer_on(mut stream: TcpStream, request: &[u8]) -> Option<Answer> {
     // Who is refused may be so before the last byte is written.
     let _written = stream.write_all(request).await;
     let mut bytes = Vec::new();
@@ -263,17 +290,36 @@ pub(crate) fn bearer(user: &str) -> String {
 
 /// A user's token for the edge, good for so long.
 pub(crate) fn token(user: &str, life: Duration) -> String {
-    token_by(KEY, user, life)
+    token_with(user, life, |_| {})
 }
 
 /// The same, signed by another key of the issuer.
 pub(crate) fn token_by(key: &str, user: &str, life: Duration) -> String {
+    token_of(key, user, life, |_| {})
+}
+
+/// The same, with other claims.
+pub(crate) fn token_with(
+    user: &str,
+    life: Duration,
+    change: impl FnOnce(&mut TokenClaims),
+) -> String {
+    token_of(KEY, user, life, change)
+}
+
+fn token_of(
+    key: &str,
+    user: &str,
+    life: Duration,
+    change: impl FnOnce(&mut TokenClaims),
+) -> String {
     let now = UnixTime::from(SystemClock::new().now());
     let (user, audience) = (user.parse().unwrap(), "edge".parse().unwrap());
     let end = now.saturating_add(life);
     let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
     claims.client_id = Some("app".parse().unwrap());
     claims.scope = "orders.read".parse().unwrap();
+    change(&mut claims);
     let key = SigningKey::from_jwk(&serde_json::from_str(key).unwrap()).unwrap();
     sign(&claims, &key, now).unwrap().expose().to_owned()
 }
