@@ -13,6 +13,8 @@ mod framing;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod issuers;
+#[cfg(test)]
 mod mesh;
 #[cfg(test)]
 mod outages;
