@@ -23,6 +23,8 @@ mod rates;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod routes;
