@@ -62,7 +62,7 @@ pub use settings::cors::{CorsOrigins, CorsSettings, OriginPattern};
 pub use settings::forwarded::{ForwardedForm, ForwardedSettings};
 pub use settings::gateway::GatewaySettings;
 pub use settings::identity::IdentityHeaderSettings;
-pub use settings::logout::LogoutSettings;
+pub use settings::logout::{LogoutReport, LogoutSettings};
 pub use settings::network::{NetworkFault, TrustedProxies};
 pub use settings::rate::{RateAcross, RateBy, RateLimitSettings, RateWhenAway};
 pub use settings::route::{

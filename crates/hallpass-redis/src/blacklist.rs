@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use hallpass_upstream::{BlacklistError, BlacklistStore};
@@ -9,16 +10,16 @@ use redis::Value;
 
 use crate::breaker::Breaker;
 use crate::error::RedisError;
-use crate::token_cache::RedisTokenCache;
+use crate::token_cache::{RedisTokenCache, whole_millis};
 
-/// The keys that somebody else writes when a token is logged out, such as `jwt:blacklist:{jti}`: whether one is there, whatever its
-/// value. Cheap to clone.
+/// The keys that are written when a token is logged out, such as `jwt:blacklist:{jti}`: whether one is there, whatever its value, and
+/// writing one. Cheap to clone.
 ///
 /// * **No call takes longer than 30 ms**, over the connections of the tier, behind a breaker of its own.
 /// * **The name is taken as it is**, without the prefix of the tier: the user of the tier needs the right to read it
-///   (`+exists ~jwt:blacklist:*`).
+///   (`+exists ~jwt:blacklist:*`), and who lists tokens (`logout` of a gateway) the one to write it (`+set`).
 ///
-/// **What it does not do**: it writes nothing, and keeps nothing in memory. Redis may forget: a server that is flushed, that evicts
+/// **What it does not do**: it keeps nothing in memory. Redis may forget: a server that is flushed, that evicts
 /// keys, or a replica that becomes the primary before it has the last ones, lists less.
 ///
 /// ```
@@ -63,11 +64,36 @@ impl RedisBlacklist {
             _ => Err(RedisError::Response),
         }
     }
+
+    async fn write(&self, name: &str, keep_for: Duration) -> Result<(), RedisError> {
+        // What has no time left is refused by everybody for its end.
+        let millis = whole_millis(keep_for).unwrap_or(1);
+        let mut command = redis::cmd("SET");
+        command.arg(name).arg(1).arg("PX").arg(millis);
+        let call = self
+            .tier
+            .call_behind(&self.breaker, "blacklist", name, &command);
+        match call.await? {
+            Value::Okay => Ok(()),
+            _ => Err(RedisError::Response),
+        }
+    }
 }
 
 impl BlacklistStore for RedisBlacklist {
     fn is_listed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, BlacklistError>> {
         Box::pin(async move { self.ask(name).await.map_err(BlacklistError::new) })
+    }
+
+    fn list<'a>(
+        &'a self,
+        name: &'a str,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), BlacklistError>> {
+        Box::pin(async move {
+            let written = self.write(name, keep_for).await;
+            written.map_err(BlacklistError::new)
+        })
     }
 }
 

@@ -220,6 +220,16 @@ impl Authorized {
         &self.end
     }
 
+    /// The name under which the estate lists the token of the request as logged out (`security.internal-jwt.blacklist`), for who logs it out: whatever is
+    /// written there by `hallpass_upstream::BlacklistStore::list` has the token refused by each service that looks there. `None` where this service does
+    /// not look for it.
+    #[must_use]
+    pub fn blacklist_name(&self) -> Option<String> {
+        let entry = self.end.entry()?;
+        let blacklist = self.judge.issuers.blacklist_of(&entry.trust)?;
+        Some(blacklist.name_of(entry.asked.as_deref()?))
+    }
+
     /// The response to a request whose body was ended before its time ([`EndingBody::of_request`](crate::EndingBody::of_request)), where that
     /// of the handler, with `status`, is none of a success: what it complains of is not the sender's fault. `None` where nothing was ended, or
     /// the handler has succeeded nevertheless.

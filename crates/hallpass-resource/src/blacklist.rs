@@ -146,6 +146,11 @@ impl Blacklist {
         issuers.is_empty() || issuers.iter().any(|it| it == issuer)
     }
 
+    /// The name under which the token is listed.
+    pub(crate) fn name_of(&self, asked: &Asked) -> String {
+        self.settings.key.of(&asked.token_id)
+    }
+
     /// Whether a call with the token may go on.
     ///
     /// # Errors
@@ -221,7 +226,7 @@ impl Blacklist {
     async fn ask(&self, asked: &Asked) -> Answer {
         // What is listed while the answer is on its way is seen by the next one.
         let at = self.clock.monotonic();
-        let name = self.settings.key.of(&asked.token_id);
+        let name = self.name_of(asked);
         let said = timeout(LONGEST_WAIT, self.store.is_listed(&name)).await;
         let said = said.unwrap_or_else(|elapsed| Err(BlacklistError::new(elapsed)));
         match said {

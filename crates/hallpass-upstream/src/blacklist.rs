@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
-/// A list of tokens that are not to be taken any more, kept by somebody else: in estates of Spring, keys in Redis that a logout writes
+/// A list of tokens that are not to be taken any more, kept somewhere else: in estates of Spring, keys in Redis that a logout writes
 /// (`jwt:blacklist:{jti}`). That of `hallpass-redis` is one; tests have their own.
 pub trait BlacklistStore: fmt::Debug + Send + Sync {
     /// Whether something stands under `name`, the whole name as it is written there.
@@ -14,6 +15,16 @@ pub trait BlacklistStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// When that cannot be known now. It does not wait for long to say so.
     fn is_listed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, BlacklistError>>;
+
+    /// Lists `name` for everybody who asks, for `keep_for` from now on. What stood there is replaced.
+    ///
+    /// # Errors
+    /// When it is not known that it is listed now; it may be. It does not wait for long to say so.
+    fn list<'a>(
+        &'a self,
+        name: &'a str,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), BlacklistError>>;
 }
 
 /// Why a list could not be asked. Its text has nothing of the name.

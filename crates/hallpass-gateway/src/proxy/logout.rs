@@ -1,4 +1,4 @@
-//! Taking a token back: the issuer is told, and this gateway lets it in no more from the moment at which its caller asks.
+//! Taking a token back: the issuer is told, or the estate's list in Redis, and this gateway lets it in no more from the moment at which its caller asks.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -12,18 +12,19 @@ use bytes::Bytes;
 use hallpass_client::{AuthTokenService, Credential, RevokeError, TokenRevoker};
 use hallpass_resource::Authorized;
 use hallpass_token::{AccessToken, SecurityContext, UnixTime};
-use hallpass_upstream::{EndpointUrl, Network};
+use hallpass_upstream::{BlacklistError, EndpointUrl, Network};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
+use tokio::time::timeout;
 
 use super::rescue::Trouble;
 use crate::settings::logout::LogoutSettings;
 
 /// Most tokens that are remembered as taken back, whatever the issuer's list says. The ones that end first are forgotten first.
 const MOST_REMEMBERED: usize = 10_000;
-/// How long the issuer may take.
+/// How long the issuer, or the list, may take.
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// `gateway.logout`.
@@ -44,15 +45,35 @@ impl Logout {
         parts.method == Method::POST && parts.uri.path() == self.settings.path
     }
 
-    /// Tells the issuer that `token` is not to count any more.
+    /// Tells all who are to be told that the token of this caller is not to count any more.
     ///
     /// # Errors
     /// [`NotTold`]: the token may count elsewhere.
-    pub(crate) async fn tell(
+    async fn tell(
         &self,
-        token: &AccessToken,
+        context: &SecurityContext,
+        listed: Option<String>,
         issuer: Issuer<'_>,
     ) -> Result<(), NotTold> {
+        let to = self.settings.report_to;
+        let told = async {
+            match to.has_issuer() {
+                true => self.tell_issuer(context.token(), issuer).await,
+                false => Ok(()),
+            }
+        };
+        let written = async {
+            match to.has_redis() {
+                true => list(context, listed, issuer.network).await,
+                false => Ok(()),
+            }
+        };
+        // Both, whatever becomes of the other.
+        let (told, written) = tokio::join!(told, written);
+        told.and(written)
+    }
+
+    async fn tell_issuer(&self, token: &AccessToken, issuer: Issuer<'_>) -> Result<(), NotTold> {
         let name = self.settings.credential.as_deref();
         let credential = issuer
             .tokens
@@ -74,6 +95,22 @@ pub(crate) struct Issuer<'a> {
     pub(crate) network: &'a Network,
 }
 
+/// Writes the token into the list of the estate, until nobody takes it any more.
+async fn list(
+    context: &SecurityContext,
+    name: Option<String>,
+    network: &Network,
+) -> Result<(), NotTold> {
+    let name = name.ok_or(NotTold::NoList)?;
+    let store = network.blacklist().ok_or(NotTold::NoList)?;
+    let end = context.claims().expires_at.saturating_add(LEEWAY);
+    let rest = end.duration_since(UnixTime::from(network.clock.now()));
+    let written = timeout(LIMIT, store.list(&name, rest)).await;
+    written
+        .map_err(|_| NotTold::ListTimeout)?
+        .map_err(NotTold::List)
+}
+
 /// `revoke` beside `token`.
 fn beside(credential: &Credential) -> Option<EndpointUrl> {
     let url = credential.endpoint().to_string();
@@ -81,7 +118,7 @@ fn beside(credential: &Credential) -> Option<EndpointUrl> {
     format!("{before}/revoke").parse().ok()
 }
 
-/// Why the issuer does not know that a token was taken back.
+/// Why nobody else knows that a token was taken back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotTold {
     /// There is no client to tell it.
@@ -93,6 +130,17 @@ pub(crate) enum NotTold {
     /// It has not taken it.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
+    /// Nobody looks for it.
+    #[error(
+        "there is no section `redis`, or `security.internal-jwt.blacklist` does not look for tokens of this issuer"
+    )]
+    NoList,
+    /// The list has not taken it.
+    #[error(transparent)]
+    List(BlacklistError),
+    /// The list does not say whether it has.
+    #[error("it was not written in time")]
+    ListTimeout,
 }
 
 /// Tokens that their callers have taken back here, until they end.
@@ -108,7 +156,7 @@ pub(crate) struct LoggedOut {
 #[derive(Clone, Copy, Debug)]
 struct TakenBack {
     end: UnixTime,
-    /// Whether the issuer has heard it.
+    /// Whether the issuer, and the list of the estate, have heard it.
     is_told: bool,
 }
 
@@ -143,13 +191,13 @@ impl LoggedOut {
                 false => Ok(None),
             };
         };
-        // First: whatever becomes of the issuer, this gateway lets it in no more.
+        // First: whatever becomes of the others, this gateway lets it in no more.
         let is_told = self.note(context, UnixTime::from(issuer.network.clock.now()));
         // Once a token: an issuer hears so much a second of this gateway, and who asks again and again must not take that from others.
         if !is_told {
-            let told = Box::pin(logout.tell(context.token(), issuer)).await;
+            let told = Box::pin(logout.tell(context, authorized.blacklist_name(), issuer)).await;
             if let Err(error) = told {
-                tracing::warn!(%error, "a token was taken back here, and the issuer could not be told");
+                tracing::warn!(%error, "a token was taken back here, and others could not be told");
                 return Err(Trouble::NotLoggedOut);
             }
             self.told(context.token());
@@ -161,7 +209,7 @@ impl LoggedOut {
         Ok(Some(response))
     }
 
-    /// From now on the token of this caller is let in no more. Whether the issuer has heard that already.
+    /// From now on the token of this caller is let in no more. Whether others have heard that already.
     fn note(&self, context: &SecurityContext, now: UnixTime) -> bool {
         let key = self.key(context.token());
         let mut known = self.known();
@@ -180,7 +228,7 @@ impl LoggedOut {
         is_told
     }
 
-    /// The issuer has heard it.
+    /// Others have heard it.
     fn told(&self, token: &AccessToken) {
         if let Some(it) = self.known().get_mut(&self.key(token)) {
             it.is_told = true;

@@ -9,11 +9,35 @@ use hallpass_upstream::EndpointUrl;
 pub struct LogoutSettings {
     /// `path`: `POST` there, with the token.
     pub path: String,
+    /// `report-to`: who is told.
+    pub report_to: LogoutReport,
     /// `revoke-url`: the endpoint of the issuer that the token is told to (RFC 7009). `None`: `revoke` beside a token endpoint that
     /// ends with `/token`.
     pub revoke_url: Option<EndpointUrl>,
     /// `credential`: the entry of `internal-token.clients` that tells it.
     pub credential: Option<String>,
+}
+
+/// Who is told that a caller has taken its token back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogoutReport {
+    /// `issuer`: the issuer of ours, which writes it on its deny-list.
+    #[default]
+    Issuer,
+    /// `redis`: the list of the estate, under the name that `security.internal-jwt.blacklist` looks for.
+    Redis,
+    /// `both`.
+    Both,
+}
+
+impl LogoutReport {
+    pub(crate) const fn has_issuer(self) -> bool {
+        matches!(self, Self::Issuer | Self::Both)
+    }
+
+    pub(crate) const fn has_redis(self) -> bool {
+        matches!(self, Self::Redis | Self::Both)
+    }
 }
 
 impl LogoutSettings {
@@ -26,6 +50,13 @@ impl LogoutSettings {
             all routes.",
         )
         .or("/logout"),
+        Key::new(
+            "report-to",
+            Kind::Choice(&["issuer", "redis", "both"]),
+            "Who is told: the issuer of ours, or the list of logged out tokens in Redis, by the key of `security.internal-jwt.blacklist`, which must look for tokens of the \
+            issuer. 204 says that all who are to be told have heard it.",
+        )
+        .or("issuer"),
         Key::new(
             "revoke-url",
             Kind::Text {
@@ -64,8 +95,23 @@ impl LogoutSettings {
             true => section.service_name("credential").map(Some),
             false => Some(None),
         };
+        let report_to = section.choice("report-to", |name| match name {
+            "issuer" => Some(LogoutReport::Issuer),
+            "redis" => Some(LogoutReport::Redis),
+            "both" => Some(LogoutReport::Both),
+            _ => None,
+        });
+        for key in ["revoke-url", "credential"] {
+            if report_to == Some(LogoutReport::Redis) && section.has(key) {
+                section.problem(
+                    key,
+                    "means nothing with `report-to: redis`: no issuer is told",
+                );
+            }
+        }
         Some(Some(Self {
             path: path?,
+            report_to: report_to?,
             revoke_url: revoke_url?,
             credential: credential?,
         }))

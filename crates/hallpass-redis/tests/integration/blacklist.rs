@@ -87,6 +87,68 @@ async fn the_right_of_the_documentation_is_enough_to_look_and_does_not_let_write
     }
 }
 
+#[tokio::test]
+async fn a_token_that_is_listed_here_is_so_for_everybody_until_its_time_is_over() {
+    let Some(_turn) = beside_others().await else {
+        return;
+    };
+    let server = RedisServer::start(&[]).await;
+    let mut settings = at(server.port);
+    settings.key_prefix = "other:prefix:".to_owned();
+    let (one, other) = (
+        Process::start(&settings).await,
+        Process::start(&at(server.port)).await,
+    );
+    let hour = Duration::from_secs(3_600);
+    one.list.list("jwt:blacklist:a-1", hour).await.unwrap();
+    assert!(other.is_listed("a-1").await.unwrap());
+    assert!(!other.is_listed("a-2").await.unwrap());
+    let left = server.cli(&["PTTL", "jwt:blacklist:a-1"]);
+    let left: u64 = left.trim().parse().unwrap();
+    assert!((3_000_000..=3_600_000).contains(&left), "{left}");
+    // Whatever the estate has there is longer there now.
+    server.cli(&["HSET", "jwt:blacklist:a-3", "user", "alice"]);
+    one.list.list("jwt:blacklist:a-3", hour).await.unwrap();
+    assert!(server.cli(&["PTTL", "jwt:blacklist:a-3"]).trim() != "-1");
+    one.list
+        .list("jwt:blacklist:a-4", Duration::from_nanos(1))
+        .await
+        .unwrap();
+    until("it has ended", async || {
+        !other.is_listed("a-4").await.unwrap()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_lists_tokens_needs_one_right_more() {
+    let Some(_turn) = beside_others().await else {
+        return;
+    };
+    const RIGHT: &str = "(+exists +set ~jwt:blacklist:*)";
+    assert!(include_str!("../../../../docs/redis.md").contains(RIGHT));
+    let rule = documented_rule("s3cret");
+    let hour = Duration::from_secs(3_600);
+    let reader = guarded(&format!("{rule} (+exists %R~jwt:blacklist:*)")).await;
+    let process = Process::start(&as_user(&reader, "s3cret")).await;
+    let denied = process.list.list("jwt:blacklist:a-1", hour).await;
+    assert!(denied.unwrap_err().to_string().contains("NOPERM"));
+    assert!(!process.is_listed("a-1").await.unwrap());
+    let writer = guarded(&format!("{rule} {RIGHT}")).await;
+    let process = Process::start(&as_user(&writer, "s3cret")).await;
+    process.list.list("jwt:blacklist:a-1", hour).await.unwrap();
+    assert!(process.is_listed("a-1").await.unwrap());
+    let login = ["--user", "hallpass", "--pass", "s3cret"];
+    for command in [
+        &["DEL", "jwt:blacklist:a-1"][..],
+        &["GET", "jwt:blacklist:a-1"],
+        &["SET", "session:1", "1"],
+    ] {
+        let said = writer.cli(&[&login[..], command].concat());
+        assert!(said.contains("NOPERM"), "{command:?}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_is_away_after_30_ms_and_soon_at_once() {
     let Some(_turn) = alone().await else {

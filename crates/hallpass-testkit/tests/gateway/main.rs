@@ -15,6 +15,8 @@ mod grpc;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod logout;
+#[cfg(test)]
 mod mesh;
 #[cfg(test)]
 mod outages;

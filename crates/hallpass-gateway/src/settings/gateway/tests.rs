@@ -5,6 +5,7 @@ use super::*;
 use crate::settings::access_log::{AccessLogFormat, AccessLogLevel, AccessLogTarget};
 use crate::settings::cors::CorsOrigins;
 use crate::settings::forwarded::ForwardedForm;
+use crate::settings::logout::LogoutReport;
 use crate::settings::rate::{RateAcross, RateBy, RateWhenAway};
 
 fn load(text: &str) -> Result<Loaded<GatewaySettings>, Vec<String>> {
@@ -90,6 +91,7 @@ fn every_key_is_read() {
     let logout = settings.logout.unwrap();
     assert_eq!(logout.path, "/bye");
     assert_eq!(logout.credential.as_deref(), Some("edge"));
+    assert_eq!(logout.report_to, LogoutReport::Both);
     let [caller, key] = settings.rates.as_slice() else {
         panic!("{:?}", settings.rates)
     };
