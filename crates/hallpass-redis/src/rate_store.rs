@@ -23,11 +23,11 @@ local whole = tonumber(redis.call('GET', KEYS[1]) or now) \
 if whole < now then whole = now end \
 if whole > now + ahead then whole = now + ahead end \
 local room = math.floor((now + ahead - whole) / interval + 0.001) \
-if room < 1 then return {0, math.ceil(whole + interval - now - ahead)} end \
+if room < 1 then return {0, math.ceil(whole + interval - now - ahead), 0} end \
 if count > room then count = room end \
 whole = whole + interval * count \
 redis.call('SET', KEYS[1], string.format('%.3f', whole), 'PX', math.ceil((whole - now) / 1000) + 1000) \
-return {count, 0}";
+return {count, 0, room - count}";
 
 /// What processes share of quotas: one key a quota and name, by a hash, for as long as the quota is not whole again. Cheap to clone.
 ///
@@ -81,7 +81,7 @@ impl RedisRateStore {
         let Value::Array(values) = call.await? else {
             return Err(RedisError::Response);
         };
-        let &[Value::Int(granted), Value::Int(wait)] = values.as_slice() else {
+        let &[Value::Int(granted), Value::Int(wait), Value::Int(left)] = values.as_slice() else {
             return Err(RedisError::Response);
         };
         let granted = u32::try_from(granted).ok().filter(|it| *it <= count);
@@ -89,6 +89,7 @@ impl RedisRateStore {
         Ok(Grant {
             granted: granted.ok_or(RedisError::Response)?,
             retry_after: Duration::from_micros(wait),
+            left: u32::try_from(left).map_err(|_| RedisError::Response)?,
         })
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::access_log::Entry;
 use super::metrics::RouteCounters;
 use super::plan::{ProxyPlan, Route};
+use super::rates::RateTold;
 
 /// A request, as far as anything is kept of it.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Noted<'p> {
     pub(crate) route: Option<&'p Route>,
     /// What has refused it on this side.
     pub(crate) refused_by: Option<&'static str>,
+    /// What its caller is told of quotas, where some count.
+    pub(crate) rate: Option<RateTold>,
     /// Whether the response is to say which pages may read it.
     speaks_to_pages: bool,
     /// The page that asks, where it does.
@@ -59,6 +62,7 @@ impl<'p> Noted<'p> {
             counters: &plan.no_route,
             route: None,
             refused_by: None,
+            rate: None,
             speaks_to_pages: false,
             origin: None,
             asked,
@@ -110,6 +114,9 @@ impl<'p> Noted<'p> {
         let took = begun.elapsed();
         let status = response.status();
         self.counters.answered(status, took.as_secs_f64());
+        if let Some(rate) = self.rate {
+            rate.write(response.headers_mut());
+        }
         let cors = self.route.and_then(|route| route.cors.as_ref());
         if let Some(cors) = cors.filter(|_| self.speaks_to_pages) {
             cors.decorate(self.origin.as_ref(), response.headers_mut());

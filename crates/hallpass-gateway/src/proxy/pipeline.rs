@@ -38,6 +38,7 @@ use super::noted::Noted;
 use super::outgoing;
 use super::parts::{Came, Peer, ReplyBody};
 use super::plan::{ProxyPlan, Route};
+use super::rates::RateTold;
 use super::reply;
 use super::rescue::Trouble;
 use super::seen::{self, Looked, Seen, upgrade_of};
@@ -108,8 +109,7 @@ impl Proxy {
             Looked::Request(seen) => seen,
             Looked::Preflight(answer) => return Ok(answer.map(Either::Right)),
         };
-        let authorized = self.admit(plan, came, &seen).await?;
-        plan.forwarded.forget_mesh(&mut came.parts.headers);
+        let authorized = self.admit(plan, came, &seen, &mut noted.rate).await?;
         noted.passes(&authorized);
         if let Some(answer) = self.logout(plan, &came.parts, &authorized).await? {
             return Ok(answer.map(Either::Right));
@@ -118,7 +118,7 @@ impl Proxy {
             return Err(Trouble::NoRoute);
         };
         noted.counters = &route.counters;
-        self.count(&seen, &came.parts, &authorized).await?;
+        self.count(&seen, came, &authorized, noted).await?;
         if matches!(seen.framing, Framing::Length(length) if length > route.settings.max_body_bytes)
         {
             return Err(UploadFault::TooLarge.into());
@@ -175,15 +175,18 @@ impl Proxy {
     async fn admit(
         &self,
         plan: &ProxyPlan,
-        came: &Came,
+        came: &mut Came,
         seen: &Seen<'_>,
+        told: &mut Option<RateTold>,
     ) -> Result<Authorized, Trouble> {
         if let Some(limited) = seen.limited() {
             let who = seen.who(limited, &came.parts, None);
-            let counted = Box::pin(limited.rates.before_decision(who, self.now()));
+            let counted = Box::pin(limited.rates.before_decision(who, self.now(), told));
             counted.await.map_err(Trouble::Rate)?;
         }
-        self.decide(plan, &came.parts).await
+        let authorized = self.decide(plan, &came.parts).await?;
+        plan.forwarded.forget_mesh(&mut came.parts.headers);
+        Ok(authorized)
     }
 
     /// The answer to a caller whose token was taken back, or is to be.
@@ -207,14 +210,16 @@ impl Proxy {
     async fn count(
         &self,
         seen: &Seen<'_>,
-        parts: &Parts,
+        came: &Came,
         authorized: &Authorized,
+        noted: &mut Noted<'_>,
     ) -> Result<(), Trouble> {
         let Some(limited) = seen.limited() else {
             return Ok(());
         };
-        let who = seen.who(limited, parts, authorized.context());
-        let counted = Box::pin(limited.rates.after_decision(who, self.now()));
+        let told = &mut noted.rate;
+        let who = seen.who(limited, &came.parts, authorized.context());
+        let counted = Box::pin(limited.rates.after_decision(who, self.now(), told));
         counted.await.map_err(Trouble::Rate)
     }
 

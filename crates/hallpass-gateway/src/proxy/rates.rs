@@ -1,5 +1,7 @@
 //! How many requests each caller may send.
 
+mod told;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use hallpass_token::SecurityContext;
 use hallpass_upstream::{
-    Grant, KeyedRates, Network, Quota, RateAsked, RateRefusal, RateStore, RateStoreError,
+    Grant, KeyedRates, Left, Network, Quota, RateAsked, RateRefusal, RateStore, RateStoreError,
     RatesAway, SharedRates,
 };
 use http::HeaderMap;
@@ -17,6 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+pub(crate) use self::told::RateTold;
 use crate::settings::rate::{RateAcross, RateBy, RateLimitSettings, RateWhenAway};
 
 /// Quotas of `gateway.rates`. Those whose settings stay the same go on over a change of settings, with all that was counted.
@@ -110,7 +113,7 @@ impl Rates {
 }
 
 impl RouteRates {
-    /// Counts a request of which only the address is known.
+    /// Counts a request of which only the address is known, and says in `told` what is left.
     ///
     /// # Errors
     /// [`RateRefusal`].
@@ -118,11 +121,12 @@ impl RouteRates {
         &self,
         who: Who<'_>,
         now: Duration,
+        told: &mut Option<RateTold>,
     ) -> Result<(), RateRefusal> {
-        take(&self.by_address, who, now).await
+        take(&self.by_address, who, now, told).await
     }
 
-    /// Counts a request that may pass.
+    /// Counts a request that may pass, and says in `told` what is left.
     ///
     /// # Errors
     /// [`RateRefusal`].
@@ -130,8 +134,9 @@ impl RouteRates {
         &self,
         who: Who<'_>,
         now: Duration,
+        told: &mut Option<RateTold>,
     ) -> Result<(), RateRefusal> {
-        take(&self.of_callers, who, now).await
+        take(&self.of_callers, who, now, told).await
     }
 
     /// Whether nothing is counted.
@@ -140,9 +145,20 @@ impl RouteRates {
     }
 }
 
-async fn take(limits: &[Arc<Limit>], who: Who<'_>, now: Duration) -> Result<(), RateRefusal> {
+async fn take(
+    limits: &[Arc<Limit>],
+    who: Who<'_>,
+    now: Duration,
+    told: &mut Option<RateTold>,
+) -> Result<(), RateRefusal> {
     for limit in limits {
-        limit.take(who, now).await?;
+        let taken = limit.take(who, now).await;
+        if let Some(says) = RateTold::of(limit.quota(), &taken) {
+            // Nothing that another one has left helps a request that is refused.
+            let before = told.filter(|_| taken.is_ok());
+            *told = Some(says.nearer(before));
+        }
+        taken?;
     }
     Ok(())
 }
@@ -174,7 +190,7 @@ impl Limit {
         }
     }
 
-    async fn take(&self, who: Who<'_>, now: Duration) -> Result<(), RateRefusal> {
+    async fn take(&self, who: Who<'_>, now: Duration) -> Result<Left, RateRefusal> {
         let (name, whose) = self.name_of(who);
         let counted = match whose {
             Whose::Callers => &self.callers,
@@ -191,7 +207,14 @@ impl Limit {
         if taken.is_err() {
             self.refused.inc();
         }
-        taken.map(|_left| ())
+        taken
+    }
+
+    const fn quota(&self) -> Quota {
+        match &self.counted {
+            Counted::Here(rates) => rates.quota(),
+            Counted::Together(rates) => rates.quota(),
+        }
     }
 
     /// Whose quota it is: each part with its length before it, so that no two are one. It begins with the name of the rate, for processes that share
@@ -389,7 +412,9 @@ mod tests {
     }
 
     async fn pass(of: &RouteRates, who: Who<'_>) -> bool {
-        of.before_decision(who, NOW).await.is_ok() && of.after_decision(who, NOW).await.is_ok()
+        let mut told = None;
+        of.before_decision(who, NOW, &mut told).await.is_ok()
+            && of.after_decision(who, NOW, &mut told).await.is_ok()
     }
 
     #[tokio::test]
@@ -553,7 +578,10 @@ mod tests {
         assert!(pass(&alone, who).await);
         assert!(!pass(&alone, who).await);
         let refusing = rates(&shared(RateWhenAway::Refuse), &Rates::default());
-        let refused = refusing.of_route(&names).after_decision(who, NOW).await;
+        let refused = refusing
+            .of_route(&names)
+            .after_decision(who, NOW, &mut None)
+            .await;
         assert_eq!(refused, Err(RateRefusal::Away));
     }
 }

@@ -7,6 +7,10 @@ use http::HeaderName;
 
 use super::header;
 
+/// In place of Spring's `X-RateLimit-Remaining` and the like.
+const SAYS_IT: &str =
+    "responses always bear `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`";
+
 /// An entry of `rates`: how many requests each of those may send that it tells apart, over all routes that name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitSettings {
@@ -111,6 +115,11 @@ impl RateLimitSettings {
         Key::not_ours("burst-capacity", "here it is `burst`"),
         Key::not_ours("requested-tokens", "each request counts once here: divide `count` and `burst` by it"),
         Key::not_ours("key-resolver", "here it is `by`"),
+        Key::not_ours("include-headers", SAYS_IT),
+        Key::not_ours("remaining-header", SAYS_IT),
+        Key::not_ours("replenish-rate-header", SAYS_IT),
+        Key::not_ours("burst-capacity-header", SAYS_IT),
+        Key::not_ours("requested-tokens-header", SAYS_IT),
         Key::not_ours("per-second", "here it is `count`, with `per-seconds: 1`"),
     ];
 

@@ -59,7 +59,10 @@ async fn processes_that_ask_at_once_get_one_quota_together() {
     assert_eq!(none, 0);
     let interval = SLOW.interval();
     assert!(wait > interval / 2 && wait <= interval, "{wait:?}");
-    assert_eq!(one.take("b", SLOW, 7).await.0, 7, "another has its own");
+    let refused = one.store.take(b"a", SLOW, 1).await.unwrap();
+    assert_eq!((refused.granted, refused.left), (0, 0));
+    let another = one.store.take(b"b", SLOW, 7).await.unwrap();
+    assert_eq!((another.granted, another.left), (7, 93), "it has its own");
     // Nothing of whom it is about, below the prefix of the tier, and not for ever.
     let names = server.cli(&["--scan"]);
     assert_eq!(names.lines().count(), 2);

@@ -1,7 +1,7 @@
 //! How many requests each caller may send, over real sockets.
 
 use super::estate::{Estate, Setup, bearer};
-use super::raw::Raw;
+use super::raw::{Raw, Says};
 use super::redis::{Redis, nobody_at};
 
 const ROUTES: &str = "      - { name: orders, path: /orders/**, to: lb://orders, identity: relay, rule: authenticated, rates: [callers] }
@@ -17,17 +17,28 @@ async fn get(estate: &Estate, path: &str, header: &str) -> u16 {
 
 #[tokio::test]
 async fn each_caller_has_its_own_quota() {
-    let orders = Raw::start().await;
+    // What a service says of its own quotas is not what the caller has here.
+    let says = "HTTP/1.1 200 OK\r\nratelimit-remaining: 77\r\ncontent-length: 0\r\n\r\n";
+    let orders = Raw::answering(move |_| Says::text(says)).await;
     let estate = Estate::start_with(&[orders.address], ROUTES, RATES).await;
     let (alice, bob) = (bearer("alice"), bearer("bob"));
-    for _ in 0..3 {
-        assert_eq!(get(&estate, "/orders/1", &alice).await, 200);
+    let of = |answer: &super::estate::Answer| {
+        let names = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
+        names.map(|it| answer.header(it).map(|it| it.parse::<u64>().unwrap()))
+    };
+    for remaining in (0..3).rev() {
+        let lines = ["GET /orders/1 HTTP/1.1", "Host: a.example", &alice];
+        let answer = estate.ask(&lines).await;
+        assert_eq!(answer.status, 200);
+        let used = 3 - remaining;
+        assert_eq!(of(&answer), [Some(3), Some(remaining), Some(used * 1_200)]);
     }
     let line = "GET /orders/1 HTTP/1.1";
     let answer = estate.ask(&[line, "Host: a.example", &alice]).await;
     assert_eq!((answer.status, answer.code()), (429, Some("rate_limited")));
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1_000..=1_200).contains(&wait), "{wait}");
+    assert_eq!(of(&answer), [Some(3), Some(0), Some(wait)]);
     assert_eq!(get(&estate, "/orders/1", &bob).await, 200);
     // Who may not pass uses up nobody's quota.
     let forged = format!("{alice}x");

@@ -43,7 +43,7 @@ impl Quota {
 /// A request was taken from a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// So many more may come now.
+    /// So many more may come now; of a quota that processes share, as far as this one knows.
     pub remaining: u32,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keyed::{KeyedRates, Left, Quota};
 use super::shards::Shards;
-use super::store::RateStore;
+use super::store::{Grant, RateStore};
 use crate::reminders::Reminders;
 
 /// This part of a quota is taken at once: a twentieth.
@@ -62,6 +62,8 @@ pub struct SharedRates {
 #[derive(Clone, Copy)]
 struct InHand {
     count: u32,
+    /// What the store had beside it when it was asked last.
+    beyond: u32,
     /// When what is in hand is lost.
     until: Duration,
     /// Nothing is to be had before this.
@@ -114,7 +116,7 @@ impl SharedRates {
         match self.store.take(name, self.quota(), self.batch).await {
             Ok(grant) => {
                 self.said.over();
-                let taken = self.keep(name, grant.granted, grant.retry_after, now);
+                let taken = self.keep(name, grant, now);
                 (taken, RateAsked::Store)
             }
             Err(error) => {
@@ -141,7 +143,7 @@ impl SharedRates {
             };
             if known.count > 0 && known.until > now {
                 known.count -= 1;
-                let remaining = known.count;
+                let remaining = known.count.saturating_add(known.beyond);
                 return (Some(Ok(Left { remaining })), None);
             }
             let wait = known.refused_until.saturating_sub(now);
@@ -152,22 +154,23 @@ impl SharedRates {
         taken.flatten()
     }
 
-    fn keep(
-        &self,
-        name: &[u8],
-        granted: u32,
-        retry_after: Duration,
-        now: Duration,
-    ) -> Result<Left, RateRefusal> {
+    fn keep(&self, name: &[u8], grant: Grant, now: Duration) -> Result<Left, RateRefusal> {
+        let Grant {
+            granted,
+            retry_after,
+            left: beyond,
+        } = grant;
         let until = now.saturating_add(self.quota().per);
         let new = match granted.checked_sub(1) {
             Some(count) => InHand {
                 count,
+                beyond,
                 until,
                 refused_until: Duration::ZERO,
             },
             None => InHand {
                 count: 0,
+                beyond: 0,
                 until: Duration::ZERO,
                 refused_until: now.saturating_add(retry_after.min(BELIEVED_FOR)),
             },
@@ -191,9 +194,9 @@ impl SharedRates {
         match granted {
             0 => Err(RateRefusal::UsedUp(retry_after)),
             // Without room only one of what was granted is used.
-            _ if kept.is_none() => Ok(Left { remaining: 0 }),
+            _ if kept.is_none() => Ok(Left { remaining: beyond }),
             _ => Ok(Left {
-                remaining: new.count,
+                remaining: new.count.saturating_add(beyond),
             }),
         }
     }
@@ -211,7 +214,7 @@ mod tests {
 
     use futures_core::future::BoxFuture;
 
-    use super::super::store::{Grant, RateStoreError};
+    use super::super::store::RateStoreError;
     use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
@@ -243,6 +246,7 @@ mod tests {
                 Ok(Grant {
                     granted,
                     retry_after: quota.interval(),
+                    left: *left,
                 })
             })
         }
@@ -277,6 +281,21 @@ mod tests {
         // Twenty times five, and a refusal each that is believed.
         assert_eq!(memory.asked.load(Ordering::Relaxed), 22);
         assert_eq!(passed(&one, b"b", 10).await, 10, "another has its own");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_what_is_in_hand_and_what_the_store_had_beside_it() {
+        let memory = Arc::new(Memory::default());
+        let rates = SharedRates::new(quota(100), memory.clone(), RatesAway::CountAlone);
+        let left = async || {
+            let taken = rates.take(b"a", NOW).await.0;
+            taken.unwrap().remaining
+        };
+        for expected in (90..100).rev() {
+            assert_eq!(left().await, expected);
+        }
+        assert_eq!(passed(&rates, b"a", 89).await, 89);
+        assert_eq!(left().await, 0);
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ pub struct Grant {
     pub granted: u32,
     /// Where there is none: how long it takes until there is room for one.
     pub retry_after: Duration,
+    /// So many more there was room for.
+    pub left: u32,
 }
 
 /// Counts requests for all processes that share it. The real one is that of `hallpass-redis`.

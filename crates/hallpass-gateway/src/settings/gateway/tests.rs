@@ -201,7 +201,7 @@ fn two_spellings_of_one_identity_header_are_a_problem() {
 fn what_people_write_who_come_from_spring_gets_advice() {
     let found = problems(
         "{ default-filters: [], globalcors: {}, routes: [{ id: a, uri: lb://a, predicates: [], filters: [], order: 1, name: a, \
-         path: /a, to: lb://a, identity: relay }], rates: [{ name: a, by: route, count: 1, replenish-rate: 1 }], cors: { origins: '*', allowed-origins: '*' } }",
+         path: /a, to: lb://a, identity: relay }], rates: [{ name: a, by: route, count: 1, replenish-rate: 1, include-headers: true }], cors: { origins: '*', allowed-origins: '*' } }",
     );
     for about in [
         "default-filters: is not a known key; what holds for all routes",
@@ -212,6 +212,7 @@ fn what_people_write_who_come_from_spring_gets_advice() {
         "routes[0].filters: ",
         "routes[0].order: ",
         "rates[0].replenish-rate: ",
+        "rates[0].include-headers: is not a known key; responses always bear `RateLimit-Limit`",
         "cors.allowed-origins: ",
     ] {
         assert!(
