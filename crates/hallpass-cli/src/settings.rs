@@ -8,7 +8,7 @@ use hallpass::config::{
 };
 use hallpass::upstream::{HttpTransport, TlsSettings};
 use hallpass::{Hallpass, Settings};
-use hallpass_gateway::{AuthzSettings, GatewaySettings, SidecarSettings};
+use hallpass_gateway::{AuthzSettings, BesideGateway, GatewaySettings, SidecarSettings};
 use hallpass_issuer::IssuerSettings;
 
 use crate::output::{self, Failure};
@@ -73,6 +73,13 @@ impl Configuration for Everything {
             .section("sidecar")
             .is_given()
             .then(|| SidecarSettings::read_or_issued(root, issued.as_ref()));
+        if let (Some(service), Some(Some(gateway))) = (&service, &gateway) {
+            let beside = BesideGateway {
+                has_redis: service.redis.redis.is_some(),
+                security: &service.security,
+            };
+            gateway.check_beside(root, beside);
+        }
         Some(Self {
             service: service?,
             issuer: issuer.map_or(Some(None), |issuer| issuer.map(Some))?,

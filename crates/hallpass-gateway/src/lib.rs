@@ -60,7 +60,7 @@ pub use settings::access_log::{
 };
 pub use settings::cors::{CorsOrigins, CorsSettings, OriginPattern};
 pub use settings::forwarded::{ForwardedForm, ForwardedSettings};
-pub use settings::gateway::GatewaySettings;
+pub use settings::gateway::{BesideGateway, GatewaySettings};
 pub use settings::identity::IdentityHeaderSettings;
 pub use settings::logout::{LogoutReport, LogoutSettings};
 pub use settings::network::{NetworkFault, TrustedProxies};

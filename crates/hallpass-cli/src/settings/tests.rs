@@ -79,3 +79,65 @@ fn assert_problems_hide(text: &str) {
         assert!(!shown.contains(PLANTED), "{text}\n{problems}");
     }
 }
+
+/// What is said of these sections, with `gateway` below.
+fn said(others: &str, gateway: &str) -> Vec<String> {
+    let text = format!("hallpass:\n{others}\n  gateway: {gateway}\n");
+    match loader_of(&text).load::<Everything>() {
+        Ok(loaded) => loaded.warnings().iter().map(ToString::to_string).collect(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn what_a_gateway_says_of_redis_means_nothing_without_it() {
+    let rates = "rates: [{ name: here, by: caller, count: 1 }, { name: all, by: caller, count: 1, across: redis }]";
+    let routes = "routes: [{ name: a, path: /a, to: lb://a, identity: relay, rule: authenticated, rates: [here, all] }]";
+    let gateway = format!("{{ {rates}, {routes}, logout: {{ report-to: both }} }}");
+    let redis = "  redis: { host: localhost }";
+    let list = "  service: { name: edge }\n  security: { internal-jwt: { jwks-url: 'https://a.example/jwks', blacklist: { redis-key: 'jwt:blacklist:{jti}' } } }";
+    let without = said("", &gateway);
+    let expected = [
+        "hallpass.gateway.rates[1].across: needs a section `redis`",
+        "hallpass.gateway.logout.report-to: needs a section `redis`",
+        "hallpass.gateway.logout.report-to: needs `security.internal-jwt.blacklist`",
+    ];
+    assert_eq!(without.len(), expected.len(), "{without:?}");
+    for about in expected {
+        assert!(
+            without.iter().any(|it| it.contains(about)),
+            "{about} {without:?}"
+        );
+    }
+    let off = said(&format!("  redis: {{ enabled: false }}\n{list}"), &gateway);
+    assert_eq!(off.len(), 2, "{off:?}");
+    assert!(
+        off.iter()
+            .all(|it| it.contains("does nothing: `redis` is switched off")),
+        "{off:?}"
+    );
+    assert_eq!(said(&format!("{redis}\n{list}"), &gateway), [""; 0]);
+}
+
+#[test]
+fn a_route_that_no_rule_is_for_is_a_warning() {
+    let route = |more: &str| {
+        format!(
+            "{{ routes: [{{ name: a, path: '/a/{{id}}', to: lb://a, identity: relay{more} }}] }}"
+        )
+    };
+    let closed = said("", &route(""));
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    assert!(
+        closed[0].contains("hallpass.gateway.routes[0].path: no rule is for this route"),
+        "{closed:?}"
+    );
+    assert_eq!(said("", &route(", rule: authenticated")), [""; 0]);
+    let rules = |path: &str| {
+        format!(
+            "  security: {{ internal-jwt: {{ routes: [{{ path: '{path}', rule: authenticated }}] }} }}"
+        )
+    };
+    assert_eq!(said(&rules("/a/**"), &route("")), [""; 0]);
+    assert_eq!(said(&rules("/b/**"), &route("")).len(), 1);
+}

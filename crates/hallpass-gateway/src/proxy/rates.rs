@@ -211,7 +211,7 @@ impl Limit {
     }
 
     const fn quota(&self) -> Quota {
-        match &self.counted {
+        match &self.callers {
             Counted::Here(rates) => rates.quota(),
             Counted::Together(rates) => rates.quota(),
         }

@@ -1,5 +1,6 @@
 //! `gateway`: the edge.
 
+mod beside;
 mod keys;
 mod shadow;
 
@@ -12,6 +13,7 @@ use hallpass_resource::{RouteRule, Rule};
 use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 use http::Method;
 
+pub use self::beside::BesideGateway;
 use super::access_log::AccessLogSettings;
 use super::cors::CorsSettings;
 use super::forwarded::ForwardedSettings;

@@ -262,7 +262,9 @@ impl RouteRule {
             && self.rollout() == other.rollout()
     }
 
-    pub(crate) fn pattern(&self) -> &PathPattern {
+    /// The paths that it is for.
+    #[must_use]
+    pub const fn path(&self) -> &PathPattern {
         &self.pattern
     }
 

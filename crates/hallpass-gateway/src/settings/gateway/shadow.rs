@@ -90,6 +90,28 @@ fn covers_path(earlier: &str, later: &str) -> bool {
     }
 }
 
+/// Whether some path may fit both patterns. May say yes where none does: it is asked for warnings.
+pub(super) fn may_meet(one: &str, other: &str) -> bool {
+    let is_tail = |segment: &str| segment == "**" || segment.starts_with("{*");
+    let is_one = |segment: &str| segment == "*" || segment.starts_with('{');
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            // More than none, at worst.
+            (Some(tail), _) | (_, Some(tail)) if is_tail(tail) => return true,
+            (Some(left), Some(right)) => {
+                // What stands for a segment stands for no empty one.
+                let fits = |one: &str, other: &str| is_one(one) && !other.is_empty();
+                if left != right && !fits(left, right) && !fits(right, left) {
+                    return false;
+                }
+            }
+            (Some(_), None) | (None, Some(_)) => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +139,28 @@ mod tests {
             ("/a", "/b", false),
         ] {
             assert_eq!(covers_path(earlier, later), covers, "{earlier} {later}");
+        }
+    }
+
+    #[test]
+    fn two_patterns_that_may_have_a_path_in_common_are_told_from_two_that_have_none() {
+        for (one, other, meet) in [
+            ("/a", "/a", true),
+            ("/a", "/b", false),
+            ("/a/**", "/a/b/c", true),
+            ("/a/**", "/a", true),
+            ("/**", "/anything", true),
+            ("/a/{b}", "/a/c", true),
+            ("/a/{b}", "/{c}/d", true),
+            ("/a/{b}", "/b/{c}", false),
+            ("/a/{b}", "/a", false),
+            ("/a/{b}", "/a/", false),
+            ("/a/{*rest}", "/a/b/c", true),
+            ("/a/b", "/a/b/c", false),
+            ("/a/*/c", "/a/b/d", false),
+        ] {
+            assert_eq!(may_meet(one, other), meet, "{one} {other}");
+            assert_eq!(may_meet(other, one), meet, "{other} {one}");
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) fn report_unknown_parties(
             .foreign_parties()
             .filter(|(_, issuer)| !issuers.contains_name(issuer));
         problems.extend(unknown.map(|(party, _)| SetupProblem::UnknownParty {
-            pattern: rule.pattern().to_string(),
+            pattern: rule.path().to_string(),
             party: party.to_string(),
         }));
     }
