@@ -47,19 +47,23 @@ struct Sides {
     feign: Arc<FeignLogistics>,
 }
 
-/// `feign-throughput [--rounds 10] [--millis 1000]`.
+/// `feign-throughput [--rounds 10] [--millis 1000] [--alone feign|by-hand]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let (mut rounds, mut millis) = (ROUNDS, MILLIS);
+    let (mut rounds, mut millis, mut alone) = (ROUNDS, MILLIS, None);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        let value = arguments.next().ok_or("a number is missing")?;
+        let value = arguments.next().ok_or("a value is missing")?;
         match argument.as_str() {
             "--rounds" => rounds = value.parse()?,
             "--millis" => millis = value.parse()?,
+            "--alone" => alone = Some(value.as_str()),
             other => return Err(format!("{other} is not known").into()),
         }
     }
     let server = Server::start()?;
+    if let Some(side) = alone {
+        return one_side(&server, side, millis);
+    }
     let counted = allocations_of(&server)?;
     head(rounds, millis);
     for threads in THREADS {
@@ -85,6 +89,24 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     Ok(())
 }
 
+/// One side on one thread, for who counts what it takes with other programs (`perf stat`, `valgrind`).
+#[expect(clippy::print_stdout, reason = "the line is what the program is for")]
+fn one_side(server: &Server, side: &str, millis: u64) -> Outcome<()> {
+    let runtime = runtime(1)?;
+    let sides = sides(server, &runtime)?;
+    let load = Load {
+        in_flight: IN_FLIGHT[0],
+        length: Duration::from_millis(millis),
+    };
+    let round = match side {
+        "feign" => feign(&runtime, &sides, load)?,
+        "by-hand" => by_hand(&runtime, &sides, load)?,
+        other => return Err(format!("{other} is no side").into()),
+    };
+    println!("{} calls, {:.2} us CPU each", round.calls, round.cpu_micros);
+    Ok(())
+}
+
 /// A round of each side; who begins changes.
 fn pair(
     runtime: &Runtime,
@@ -92,20 +114,8 @@ fn pair(
     load: Load,
     by_hand_first: bool,
 ) -> Outcome<(Round, Round)> {
-    let by_hand = || {
-        let side = Arc::clone(&sides.by_hand);
-        load.run(runtime, move || {
-            let side = Arc::clone(&side);
-            async move { side.status(7).await }
-        })
-    };
-    let feign = || {
-        let side = Arc::clone(&sides.feign);
-        load.run(runtime, move || {
-            let side = Arc::clone(&side);
-            async move { side.status(7).await.map_err(Into::into) }
-        })
-    };
+    let by_hand = || by_hand(runtime, sides, load);
+    let feign = || feign(runtime, sides, load);
     if by_hand_first {
         let by_hand = by_hand()?;
         Ok((by_hand, feign()?))
@@ -113,6 +123,22 @@ fn pair(
         let feign = feign()?;
         Ok((by_hand()?, feign))
     }
+}
+
+fn by_hand(runtime: &Runtime, sides: &Sides, load: Load) -> Outcome<Round> {
+    let side = Arc::clone(&sides.by_hand);
+    load.run(runtime, move || {
+        let side = Arc::clone(&side);
+        async move { side.status(7).await }
+    })
+}
+
+fn feign(runtime: &Runtime, sides: &Sides, load: Load) -> Outcome<Round> {
+    let side = Arc::clone(&sides.feign);
+    load.run(runtime, move || {
+        let side = Arc::clone(&side);
+        async move { side.status(7).await.map_err(Into::into) }
+    })
 }
 
 fn runtime(threads: usize) -> Outcome<Runtime> {

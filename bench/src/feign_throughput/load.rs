@@ -16,6 +16,7 @@ pub(super) struct Load {
 
 /// What one round came to.
 pub(super) struct Round {
+    pub(super) calls: usize,
     pub(super) per_second: f64,
     pub(super) p50_micros: f64,
     pub(super) p99_micros: f64,
@@ -48,6 +49,7 @@ impl Load {
             nanos.get(index).map_or(f64::NAN, |it| f64::from(*it) / 1e3)
         };
         Ok(Round {
+            calls: nanos.len(),
             per_second: calls / elapsed,
             p50_micros: at(0.5),
             p99_micros: at(0.99),
