@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hallpass_upstream::Target;
+use hallpass_upstream::{Target, find_header};
 use http::Request;
 use http::header::{AUTHORIZATION, HOST};
 use http::uri::Authority;
@@ -185,6 +185,9 @@ fn check_target<B>(
     let is_same = authority.is_some_and(|authority| are_same(authority, instance.authority()));
     if uri.scheme() != Some(instance.scheme()) || !is_same {
         return Err(HostRefusal::OtherAuthority);
+    }
+    if find_header(request.headers(), &HOST).is_none() {
+        return Ok(());
     }
     let host = instance.authority().as_str().as_bytes();
     let same_host = request

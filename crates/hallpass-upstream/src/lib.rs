@@ -46,6 +46,7 @@ mod breaker;
 mod bulkhead;
 mod discovery;
 mod endpoint_url;
+mod few_headers;
 mod guard;
 mod network;
 mod outcome;
@@ -76,6 +77,7 @@ pub use discovery::{
     StaticDiscovery,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use few_headers::find_header;
 pub use guard::{Guard, GuardPass};
 pub use network::Network;
 pub use outcome::{Declined, Outcome, Refusal, RetryAdvice, asked_wait, is_transient};

@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::discovery::DiscoverError;
+use crate::few_headers::find_header;
 
 /// How one attempt at one instance ended. Breaker and retry decide by this, so the caller may have types of its own.
 ///
@@ -146,7 +147,7 @@ const TOO_MANY_GRPC: &[u8] = b"8";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {
-    let status = headers.get(GRPC_STATUS)?;
+    let status = find_header(headers, &GRPC_STATUS)?;
     let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
     let is_grpc = headers.get(CONTENT_TYPE).is_some_and(is_grpc);
     is_grpc.then_some(status.as_bytes())

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hallpass_config::Percent;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::few_headers::find_header;
 use crate::random::{random_below, random_id};
 use state::TRACESTATE;
 
@@ -189,7 +190,9 @@ impl TraceContext {
         headers.insert(TRACEPARENT, self.traceparent());
         match &self.state {
             Some(state) => headers.insert(TRACESTATE, HeaderValue::clone(state)),
-            None => headers.remove(TRACESTATE),
+            // Nearly never: whoever makes the request has no say in it.
+            None if find_header(headers, &TRACESTATE).is_some() => headers.remove(TRACESTATE),
+            None => None,
         };
     }
 }

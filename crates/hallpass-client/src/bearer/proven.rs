@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_token::UnixTime;
-use hallpass_upstream::Connections;
+use hallpass_upstream::{Connections, find_header};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 
@@ -36,8 +36,9 @@ pub(super) fn put<B>(
     now: impl FnOnce() -> UnixTime,
 ) -> Result<Option<Box<Proven>>, TokenError> {
     let Some((token, prover)) = bound.and_then(|it| Some((it, it.prover.as_ref()?))) else {
-        request.headers_mut().remove(DPOP);
-        request.headers_mut().insert(AUTHORIZATION, authorization);
+        let headers = request.headers_mut();
+        take_proof(headers);
+        headers.insert(AUTHORIZATION, authorization);
         return Ok(None);
     };
     take(request.headers_mut());
@@ -63,5 +64,12 @@ pub(super) fn go_over<B>(request: &mut Request<B>, connections: Option<Connectio
 /// Takes out whatever identity the request carries.
 pub(super) fn take(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
-    headers.remove(DPOP);
+    take_proof(headers);
+}
+
+#[inline]
+fn take_proof(headers: &mut HeaderMap) {
+    if find_header(headers, &DPOP).is_some() {
+        headers.remove(DPOP);
+    }
 }

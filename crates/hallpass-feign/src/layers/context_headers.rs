@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_client::context::{AllowList, CallContext};
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, find_header};
 use http::{HeaderMap, HeaderName, Request};
 
 use super::{CallResult, Layer};
@@ -85,7 +85,7 @@ impl HeaderRules {
     fn write(&self, context: &CallContext, headers: &mut HeaderMap) {
         if let Some(trace) = context.trace() {
             trace.write(headers);
-            if !self.is_ours {
+            if !self.is_ours && find_header(headers, &TRACESTATE).is_some() {
                 headers.remove(TRACESTATE);
             }
         }

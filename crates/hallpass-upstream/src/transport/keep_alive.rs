@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName};
 
+use crate::few_headers::find_header;
+
 /// Times for which connections are kept when a server announces a limit: each server gets the longest that is clearly below
 /// what it says.
 const STEPS: [Duration; 8] = [
@@ -88,6 +90,7 @@ impl AnnouncedLimits {
 
 /// `timeout` of the header `Keep-Alive`, in seconds (RFC 2068 section 19.7.1.1).
 pub(super) fn announced(headers: &HeaderMap) -> Option<Duration> {
+    find_header(headers, &KEEP_ALIVE)?;
     let values = headers.get_all(&KEEP_ALIVE).iter();
     let parameters = values.filter_map(|value| value.to_str().ok());
     let parameters = parameters.flat_map(|text| text.split(','));

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::error::TransportError;
 use crate::body::{Body, BoxError};
+use crate::few_headers::find_header;
 use link::Answer;
 use obtain::{Obtained, obtain};
 use pool::Pool;
@@ -87,7 +88,7 @@ impl Lean {
     fn pool_for(&self, request: &Request<Body>) -> Option<Arc<Pool>> {
         let is_plain = request.version() == Version::HTTP_11
             && request.method() != Method::CONNECT
-            && !request.headers().contains_key(header::UPGRADE);
+            && find_header(request.headers(), &header::UPGRADE).is_none();
         let uri = request.uri();
         let (scheme, server) = (uri.scheme()?, uri.authority()?);
         let servers = match scheme {

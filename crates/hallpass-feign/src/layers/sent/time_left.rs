@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_upstream::find_header;
 use http::header::{CONTENT_TYPE, Entry};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -38,8 +39,7 @@ impl TimeLeft {
     /// itself stays where it is less.
     pub(super) fn tell(&self, headers: &mut HeaderMap, time: Duration) {
         let left = millis(time);
-        let is_grpc = headers
-            .get(CONTENT_TYPE)
+        let is_grpc = find_header(headers, &CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(GRPC));
         if is_grpc {
             // A day at most (`OngoingCall`), so the digits suffice.
