@@ -77,32 +77,61 @@ impl Breaker {
     ///
     /// # Errors
     /// How long to wait when the breaker is open.
-    pub(crate) fn admit(self: &Arc<Self>, now: Duration) -> Result<Permit, Duration> {
+    pub(crate) fn admit(&self, now: Duration) -> Result<Ticket, Duration> {
         self.admit_by(|circuit| circuit.admit(now))
     }
 
     /// As [`admit`](Self::admit), where an open breaker is to try a few calls before its time.
-    pub(crate) fn admit_early(self: &Arc<Self>, now: Duration) -> Result<Permit, Duration> {
+    pub(crate) fn admit_early(&self, now: Duration) -> Result<Ticket, Duration> {
         self.admit_by(|circuit| circuit.admit_early(now))
     }
 
     fn admit_by(
-        self: &Arc<Self>,
+        &self,
         admit: impl FnOnce(&mut Circuit) -> Result<Admitted, Refused>,
-    ) -> Result<Permit, Duration> {
+    ) -> Result<Ticket, Duration> {
         match self.control {
             BreakerControl::Auto => {}
             BreakerControl::ForcedOpen => return Err(self.open),
-            BreakerControl::ForcedClosed | BreakerControl::Disabled => return Ok(Permit(None)),
+            BreakerControl::ForcedClosed | BreakerControl::Disabled => return Ok(Ticket(None)),
         }
         let admitted = match self.closed.load(Ordering::Relaxed) {
             NOT_CLOSED => self.with(admit).map_err(|refused| refused.retry_after)?,
             generation => Admitted { generation },
         };
-        Ok(Permit(Some(Open {
-            breaker: Arc::clone(self),
-            admitted,
-        })))
+        Ok(Ticket(Some(admitted)))
+    }
+
+    /// Ends a call with what it was worth.
+    pub(crate) fn settle(
+        &self,
+        Ticket(admitted): Ticket,
+        failed: bool,
+        took: Duration,
+        now: Duration,
+    ) {
+        if let Some(admitted) = admitted {
+            let outcome = CallRecord {
+                failed,
+                slow: took >= self.slow_call,
+            };
+            let began = now.saturating_sub(took);
+            self.with(|circuit| circuit.settle(admitted, outcome, (began, now)));
+        }
+    }
+
+    /// Ends a call, sent at `sent_at` of the clock, whose caller has gone before a response came.
+    pub(crate) fn abandon(&self, Ticket(admitted): Ticket, sent_at: Duration, now: Duration) {
+        if let Some(admitted) = admitted {
+            self.with(|circuit| circuit.abandon(admitted, sent_at, now));
+        }
+    }
+
+    /// Ends a call without an outcome.
+    pub(crate) fn take_back(&self, Ticket(admitted): Ticket) {
+        if let Some(admitted) = admitted {
+            self.with(|circuit| circuit.release(admitted));
+        }
     }
 
     /// How long to wait when the breaker is open; `None` when the next call would be let in.
@@ -176,41 +205,43 @@ impl fmt::Debug for Breaker {
     }
 }
 
-/// The right to make one call. Dropping it gives it back without an outcome.
+/// The right to make one call. Its breaker gets it back, by [`Breaker::settle`], [`Breaker::abandon`] or [`Breaker::take_back`]: it does not know its
+/// breaker, so that it costs nothing.
 #[derive(Debug)]
-pub(crate) struct Permit(Option<Open>);
+#[must_use = "its breaker waits for it"]
+pub(crate) struct Ticket(Option<Admitted>);
 
+/// A ticket with its breaker. Dropping it gives it back without an outcome.
 #[derive(Debug)]
-struct Open {
+pub(crate) struct Permit {
     breaker: Arc<Breaker>,
-    admitted: Admitted,
+    ticket: Option<Ticket>,
 }
 
 impl Permit {
-    /// Ends the call with what it was worth to the breaker.
-    pub(crate) fn settle(mut self, failed: bool, took: Duration, now: Duration) {
-        if let Some(Open { breaker, admitted }) = self.0.take() {
-            let outcome = CallRecord {
-                failed,
-                slow: took >= breaker.slow_call,
-            };
-            let began = now.saturating_sub(took);
-            breaker.with(|circuit| circuit.settle(admitted, outcome, (began, now)));
-        }
+    /// Asks `breaker` for one call.
+    ///
+    /// # Errors
+    /// How long to wait when the breaker is open.
+    pub(crate) fn ask(breaker: &Arc<Breaker>, now: Duration) -> Result<Self, Duration> {
+        Ok(Self {
+            ticket: Some(breaker.admit(now)?),
+            breaker: Arc::clone(breaker),
+        })
     }
 
-    /// Ends a call, sent at `sent_at` of the clock, whose caller has gone before a response came.
-    pub(crate) fn abandon(mut self, sent_at: Duration, now: Duration) {
-        if let Some(Open { breaker, admitted }) = self.0.take() {
-            breaker.with(|circuit| circuit.abandon(admitted, sent_at, now));
+    /// Ends the call with what it was worth to the breaker.
+    pub(crate) fn settle(mut self, failed: bool, took: Duration, now: Duration) {
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.settle(ticket, failed, took, now);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(Open { breaker, admitted }) = self.0.take() {
-            breaker.with(|circuit| circuit.release(admitted));
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.take_back(ticket);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// How many calls may be under way to one instance or service, and how long a further one waits for its turn.
@@ -51,16 +51,14 @@ impl Default for BulkheadSettings {
 /// The places of one instance or service.
 #[derive(Debug)]
 pub(crate) struct Bulkhead {
-    places: Arc<Semaphore>,
+    places: Semaphore,
     count: usize,
     max_wait: Duration,
 }
 
 /// A place, until dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    _permit: OwnedSemaphorePermit,
-}
+pub(crate) struct Place(Arc<Bulkhead>);
 
 /// No place became free in time.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +68,7 @@ impl Bulkhead {
     pub(crate) fn new(settings: BulkheadSettings) -> Self {
         let count = settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(count)),
+            places: Semaphore::new(count),
             count,
             max_wait: settings.max_wait,
         }
@@ -86,17 +84,37 @@ impl Bulkhead {
         self.places.available_permits() > 0
     }
 
-    /// Takes a place, and waits for one when there is none. Calls that wait are served in order.
-    pub(crate) async fn enter(&self) -> Result<Place, Full> {
+    /// Takes a place, and waits for one when there is none. Calls that wait are served in order. Whoever has it [gives it back](Self::leave).
+    pub(crate) async fn enter(&self) -> Result<(), Full> {
         // The usual case asks for no timer.
-        let permit = match Arc::clone(&self.places).try_acquire_owned() {
+        let permit = match self.places.try_acquire() {
             Ok(permit) => permit,
             Err(_) => {
-                let waiting = timeout(self.max_wait, Arc::clone(&self.places).acquire_owned());
+                let waiting = timeout(self.max_wait, self.places.acquire());
                 waiting.await.map_err(|_| Full)?.map_err(|_| Full)?
             }
         };
-        Ok(Place { _permit: permit })
+        permit.forget();
+        Ok(())
+    }
+
+    /// Gives back one place that was taken.
+    pub(crate) fn leave(&self) {
+        self.places.add_permits(1);
+    }
+}
+
+impl Place {
+    /// As [`Bulkhead::enter`], until it is dropped.
+    pub(crate) async fn of(bulkhead: &Arc<Bulkhead>) -> Result<Self, Full> {
+        bulkhead.enter().await?;
+        Ok(Self(Arc::clone(bulkhead)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -106,25 +124,25 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{Bulkhead, BulkheadSettings, Full};
+    use super::{Arc, Bulkhead, BulkheadSettings, Full, Place};
 
     const WAIT: Duration = Duration::from_millis(100);
 
     #[tokio::test(start_paused = true)]
     async fn a_call_beyond_the_limit_waits_and_then_gives_up() {
-        let bulkhead = Bulkhead::new(BulkheadSettings::new(2, WAIT));
-        let _first = bulkhead.enter().await.unwrap();
-        let _second = bulkhead.enter().await.unwrap();
+        let bulkhead = Arc::new(Bulkhead::new(BulkheadSettings::new(2, WAIT)));
+        let _first = Place::of(&bulkhead).await.unwrap();
+        let _second = Place::of(&bulkhead).await.unwrap();
         let asked = Instant::now();
-        assert_eq!(bulkhead.enter().await.unwrap_err(), Full);
+        assert_eq!(Place::of(&bulkhead).await.unwrap_err(), Full);
         assert_eq!(asked.elapsed(), WAIT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_place_that_becomes_free_goes_to_the_one_who_waits() {
-        let bulkhead = Bulkhead::new(BulkheadSettings::new(1, WAIT));
-        let first = bulkhead.enter().await.unwrap();
-        let (second, ()) = tokio::join!(bulkhead.enter(), async {
+        let bulkhead = Arc::new(Bulkhead::new(BulkheadSettings::new(1, WAIT)));
+        let first = Place::of(&bulkhead).await.unwrap();
+        let (second, ()) = tokio::join!(Place::of(&bulkhead), async {
             tokio::time::sleep(WAIT / 2).await;
             drop(first);
         });
@@ -133,14 +151,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_dropped_while_it_waits_takes_no_place() {
-        let bulkhead = Bulkhead::new(BulkheadSettings::new(1, WAIT));
-        let first = bulkhead.enter().await.unwrap();
+        let bulkhead = Arc::new(Bulkhead::new(BulkheadSettings::new(1, WAIT)));
+        let first = Place::of(&bulkhead).await.unwrap();
         assert!(
-            tokio::time::timeout(WAIT / 2, bulkhead.enter())
+            tokio::time::timeout(WAIT / 2, Place::of(&bulkhead))
                 .await
                 .is_err()
         );
         drop(first);
-        assert!(bulkhead.enter().await.is_ok());
+        assert!(Place::of(&bulkhead).await.is_ok());
     }
 }

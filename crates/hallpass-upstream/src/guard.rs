@@ -38,7 +38,7 @@ pub struct Guard {
     settings: GuardSettings,
     rates: Box<[Rate]>,
     breakers: Box<[Arc<Breaker>]>,
-    bulkhead: Option<Bulkhead>,
+    bulkhead: Option<Arc<Bulkhead>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,7 +56,7 @@ impl Guard {
             name,
             rates: settings.rates.iter().copied().map(Rate::new).collect(),
             breakers: breakers(&settings.breakers, on_change),
-            bulkhead: settings.bulkhead.map(Bulkhead::new),
+            bulkhead: settings.bulkhead.map(|it| Arc::new(Bulkhead::new(it))),
             settings,
             clock,
         }
@@ -99,7 +99,7 @@ impl Guard {
     /// Calls that have a place in the bulkhead; none where there is no bulkhead.
     #[must_use]
     pub fn places_in_use(&self) -> usize {
-        self.bulkhead.as_ref().map_or(0, Bulkhead::in_use)
+        self.bulkhead.as_ref().map_or(0, |it| it.in_use())
     }
 
     /// Lets one call through, in this order: rate, breaker, bulkhead. What was taken goes back when a later one refuses, or
@@ -128,7 +128,7 @@ impl Guard {
         }
         let mut pass = self.pass_breakers()?;
         if let Some(bulkhead) = &self.bulkhead {
-            let place = bulkhead.enter().await;
+            let place = Place::of(bulkhead).await;
             pass.place = Some(place.map_err(|_| Refusal::BulkheadFull {
                 service: Arc::clone(&self.name),
             })?);
@@ -149,7 +149,7 @@ impl Guard {
         let mut pass = GuardPass::default();
         let now = self.clock.monotonic();
         for breaker in &self.breakers {
-            let permit = breaker.admit(now);
+            let permit = Permit::ask(breaker, now);
             let permit = permit.map_err(|retry_after| Refusal::BreakerOpen {
                 service: Arc::clone(&self.name),
                 retry_after,

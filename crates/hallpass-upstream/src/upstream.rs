@@ -151,13 +151,13 @@ impl Upstream {
         discovery: Arc<dyn Discover>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let settings = UpstreamSettings::default();
+        let (name, settings) = (name.into(), UpstreamSettings::default());
         Self {
-            name: name.into(),
+            common: common(&name, &settings, clock, Arc::new(())),
+            name,
             address,
             retry_budget: RetryBudget::new(settings.retry_budget),
             discovery,
-            common: common(&settings, clock, Arc::new(())),
             settings,
             known: Mutex::new(Known {
                 instances: Instances::none(),
@@ -188,7 +188,7 @@ impl Upstream {
             clock, observer, ..
         } = &*self.common;
         let (clock, observer) = (Arc::clone(clock), Arc::clone(observer));
-        self.common = common(&settings, clock, observer);
+        self.common = common(&self.name, &settings, clock, observer);
         self.retry_budget = RetryBudget::new(settings.retry_budget);
         self.settings = settings;
         self
@@ -198,7 +198,7 @@ impl Upstream {
     #[must_use]
     pub fn with_observer(mut self, observer: impl InstanceObserver) -> Self {
         let clock = Arc::clone(&self.common.clock);
-        self.common = common(&self.settings, clock, Arc::new(observer));
+        self.common = common(&self.name, &self.settings, clock, Arc::new(observer));
         self
     }
 
@@ -358,11 +358,13 @@ fn few_are_cold(instances: impl Iterator<Item = (bool, bool)>) -> [bool; 2] {
 }
 
 fn common(
+    name: &Arc<str>,
     settings: &UpstreamSettings,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn InstanceObserver>,
 ) -> Arc<Common> {
     Arc::new(Common {
+        name: Arc::clone(name),
         breaker: settings.breaker,
         bulkhead: settings.bulkhead,
         balance: settings.balance,

@@ -40,6 +40,10 @@ impl RetryBudget {
     /// Notes a call (its first attempt).
     pub fn deposit(&self) {
         let most = RETRIES_IN_RESERVE * RETRY;
+        if self.balance.load(Ordering::Relaxed) >= most {
+            // Of a service that has been well for a while: nothing changes, and threads do not take the number from each other.
+            return;
+        }
         self.change(|balance| Some((balance + self.deposit).min(most)));
     }
 

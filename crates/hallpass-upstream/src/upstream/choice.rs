@@ -7,11 +7,10 @@ use super::Upstream;
 use super::candidate::{Candidate, better};
 use super::chosen::Chosen;
 use super::fleet::{Fleet, Group, Tier};
-use super::instance_state::Standing;
+use super::instance_state::{InFlight, Standing};
 use super::pick;
 use super::sieve::{Round, Sieve};
 use super::wish::Wish;
-use crate::breaker::Permit;
 use crate::discovery::Instance;
 use crate::outcome::Refusal;
 
@@ -67,9 +66,9 @@ impl Upstream {
             let mut all = fleet.all();
             let first = all.find(|candidate| Some(&candidate.state.instance) == first.as_ref());
             if let Some(state) = first.map(|candidate| &candidate.state)
-                && let Ok(permit) = state.breaker.admit(now)
+                && let Ok(call) = InFlight::admit(state, now)
             {
-                return Ok(Chosen::new(self.name(), state, permit));
+                return Ok(Chosen::new(call));
             }
         }
         self.choose(tried).await
@@ -134,20 +133,19 @@ impl Upstream {
         let is_fit = |candidate: &Candidate| {
             !round.avoid.contains(&candidate.state.instance) && candidate.state.is_fit(now)
         };
-        let (candidate, permit) = match (is_fit(one), is_fit(other)) {
+        let call = match (is_fit(one), is_fit(other)) {
             (true, true) => {
                 // Where there is one instance only, there is nothing to compare.
                 let candidate = match std::ptr::eq(one, other) {
                     true => one,
                     false => better(one, other, now),
                 };
-                (candidate, candidate.state.breaker.admit(now))
+                InFlight::admit(&candidate.state, now)
             }
             (true, false) => return None,
-            (false, _) => (one, try_out(one, round)?),
+            (false, _) => try_out(one, round)?,
         };
-        let permit = permit.ok()?;
-        Some(self.chosen(candidate, permit, tier == Tier::Others))
+        Some(self.chosen(call.ok()?, tier == Tier::Others))
     }
 
     /// Looks at every instance: those that were wished for, with the tier that comes first among them, before all others.
@@ -167,14 +165,14 @@ impl Upstream {
             }
         }
         while let Some(taken) = sieve.take(round.now) {
-            let breaker = &taken.candidate.state.breaker;
+            let state = &taken.candidate.state;
             // Between the look and this, another call may have taken the last permit.
-            let permit = match taken.is_early {
-                true => breaker.admit_early(round.now),
-                false => breaker.admit(round.now),
+            let call = match taken.is_early {
+                true => InFlight::admit_early(state, round.now),
+                false => InFlight::admit(state, round.now),
             };
-            match permit {
-                Ok(permit) => return Ok(self.chosen(taken.candidate, permit, taken.is_spilled)),
+            match call {
+                Ok(call) => return Ok(self.chosen(call, taken.is_spilled)),
                 Err(wait) => sieve.refused(wait),
             }
         }
@@ -184,23 +182,23 @@ impl Upstream {
         })
     }
 
-    fn chosen(&self, candidate: &Candidate, permit: Permit, is_spilled: bool) -> Chosen {
+    fn chosen(&self, call: InFlight, is_spilled: bool) -> Chosen {
         if is_spilled {
             self.common.observer.call_spilled();
         }
-        Chosen::new(self.name(), &candidate.state, permit)
+        Chosen::new(call)
     }
 }
 
 /// Asks the breaker of one that is on trial, has no call under way, and has not failed this call.
-fn try_out(candidate: &Candidate, round: Round<'_>) -> Option<Result<Permit, Duration>> {
+fn try_out(candidate: &Candidate, round: Round<'_>) -> Option<Result<InFlight, Duration>> {
     let state = &candidate.state;
     let Standing::OnTrial { is_early } = state.standing(round.now) else {
         return None;
     };
     let may_try = state.in_flight() == 0 && !round.avoid.contains(&state.instance);
     may_try.then(|| match is_early {
-        true => state.breaker.admit_early(round.now),
-        false => state.breaker.admit(round.now),
+        true => InFlight::admit_early(state, round.now),
+        false => InFlight::admit(state, round.now),
     })
 }

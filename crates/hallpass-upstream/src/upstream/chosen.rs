@@ -3,27 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::instance_state::{InFlight, InstanceState};
-use crate::breaker::Permit;
-use crate::bulkhead::Place;
+use super::instance_state::InFlight;
+use crate::bulkhead::Full;
 use crate::discovery::Instance;
 use crate::outcome::{Declined, Outcome, Refusal};
 
 /// An instance that was chosen for an attempt, and the right to call it. Counts as a call under way until dropped.
 #[derive(Debug)]
 pub struct Chosen {
-    service: Arc<str>,
     in_flight: InFlight,
-    permit: Permit,
 }
 
 impl Chosen {
-    pub(super) fn new(service: &Arc<str>, state: &Arc<InstanceState>, permit: Permit) -> Self {
-        Self {
-            service: Arc::clone(service),
-            in_flight: InFlight::begin(state),
-            permit,
-        }
+    pub(super) const fn new(in_flight: InFlight) -> Self {
+        Self { in_flight }
     }
 
     /// Where the attempt goes.
@@ -37,15 +30,13 @@ impl Chosen {
     /// # Errors
     /// [`Refusal::BulkheadFull`] when none became free in time. The breaker's permit is then given back without an
     /// outcome: a queue on this side says nothing about the instance.
-    pub async fn enter(self) -> Result<Admitted, Refusal> {
-        match self.in_flight.state().bulkhead.enter().await {
-            Ok(place) => Ok(Admitted {
-                permit: self.permit,
-                place,
+    pub async fn enter(mut self) -> Result<Admitted, Refusal> {
+        match self.in_flight.take_place().await {
+            Ok(()) => Ok(Admitted {
                 in_flight: self.in_flight,
             }),
-            Err(_) => Err(Refusal::BulkheadFull {
-                service: self.service,
+            Err(Full) => Err(Refusal::BulkheadFull {
+                service: Arc::clone(self.in_flight.service()),
             }),
         }
     }
@@ -54,8 +45,6 @@ impl Chosen {
 /// An attempt that may be sent now. Dropping it gives everything back without an outcome.
 #[derive(Debug)]
 pub struct Admitted {
-    permit: Permit,
-    place: Place,
     in_flight: InFlight,
 }
 
@@ -64,7 +53,6 @@ pub struct Admitted {
 #[derive(Debug)]
 #[must_use = "dropped, the call is not under way any more"]
 pub struct BodyUnderWay {
-    _place: Place,
     _in_flight: InFlight,
 }
 
@@ -76,8 +64,8 @@ impl Admitted {
     }
 
     /// As [`settle`](Self::settle), for who has just looked at the upstream's clock: it is `now`.
-    pub fn settle_at(self, failed: bool, took: Duration, now: Duration) {
-        self.in_flight.settle(self.permit, failed, took, now);
+    pub fn settle_at(mut self, failed: bool, took: Duration, now: Duration) {
+        self.in_flight.settle(failed, took, now);
     }
 
     /// Ends the attempt, which went out at `sent_at` by the upstream's clock, with the head of its response (or with why there is none): breaker, ejection
@@ -85,40 +73,34 @@ impl Admitted {
     pub fn settle_head(self, outcome: &impl Outcome, sent_at: Duration) -> BodyUnderWay {
         let now = self.in_flight.now();
         let took = now.saturating_sub(sent_at);
-        let Self {
-            permit,
-            place,
-            in_flight,
-        } = self;
+        let Self { mut in_flight } = self;
         match (outcome.instance_failed(), outcome.declined()) {
-            (Some(false), Some(declined)) => in_flight.decline(permit, declined, took),
-            (Some(failed), _) => in_flight.settle(permit, failed, took, now),
-            // The permit goes back without an outcome.
-            (None, _) => drop(permit),
+            (Some(false), Some(declined)) => in_flight.decline(declined, took),
+            (Some(failed), _) => in_flight.settle(failed, took, now),
+            (None, _) => in_flight.give_back(),
         }
         BodyUnderWay {
-            _place: place,
             _in_flight: in_flight,
         }
     }
 
     /// Ends the attempt with a response that came after `took` and did not do what was asked. The instance works, for its breaker and
     /// its ejection; how long it takes to do what is asked, this does not say.
-    pub fn decline(self, declined: Declined, took: Duration) {
-        self.in_flight.decline(self.permit, declined, took);
+    pub fn decline(mut self, declined: Declined, took: Duration) {
+        self.in_flight.decline(declined, took);
     }
 
     /// Ends an attempt that went out at `sent_at`, by the upstream's clock, and whose caller has gone before a response
     /// came. Many of those in a row count against the instance; see
     /// [`BreakerSettings::abandoned_calls`](crate::BreakerSettings::abandoned_calls).
-    pub fn abandon(self, sent_at: Duration) {
-        self.in_flight.abandon(self.permit, sent_at);
+    pub fn abandon(mut self, sent_at: Duration) {
+        self.in_flight.abandon(sent_at);
     }
 
     /// Ends an attempt that went out at `sent_at` and whose answer is not wanted any more, because another attempt of the same
     /// call was faster. It says nothing against the instance but that it takes at least so long; where that is clearly longer than
     /// usual, as if its caller had gone: see [`abandon`](Self::abandon).
-    pub fn outrun(self, sent_at: Duration) {
-        self.in_flight.outrun(self.permit, sent_at);
+    pub fn outrun(mut self, sent_at: Duration) {
+        self.in_flight.outrun(sent_at);
     }
 }

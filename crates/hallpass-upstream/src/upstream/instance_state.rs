@@ -12,8 +12,8 @@ use super::latency::{Latency, Usual, nanos};
 use super::observer::InstanceObserver;
 use super::ramp::Ramp;
 use super::refusals::{CALL, Refusals};
-use crate::breaker::{Breaker, BreakerState, Permit};
-use crate::bulkhead::{Bulkhead, BulkheadSettings};
+use crate::breaker::{Breaker, BreakerState, Ticket};
+use crate::bulkhead::{Bulkhead, BulkheadSettings, Full};
 use crate::discovery::Instance;
 use crate::outcome::Declined;
 use crate::settings::{BalanceSettings, BreakerSettings, EjectSettings};
@@ -24,6 +24,8 @@ const MOST_DOUBLED: u32 = 6;
 
 /// What all instances of a service have in common.
 pub(super) struct Common {
+    /// Of the service.
+    pub(super) name: Arc<str>,
     pub(super) breaker: BreakerSettings,
     pub(super) bulkhead: BulkheadSettings,
     pub(super) balance: BalanceSettings,
@@ -40,7 +42,7 @@ pub(super) struct Common {
 /// An instance with its breaker, its bulkhead, what is known of its answers, and the number of calls under way to it.
 pub(super) struct InstanceState {
     pub(super) instance: Instance,
-    pub(super) breaker: Arc<Breaker>,
+    pub(super) breaker: Breaker,
     pub(super) bulkhead: Bulkhead,
     latency: Latency,
     refusals: Refusals,
@@ -100,7 +102,7 @@ impl InstanceState {
         }
         Self {
             instance: instance.clone(),
-            breaker: Arc::new(Breaker::new(common.breaker, on_change)),
+            breaker: Breaker::new(common.breaker, on_change),
             bulkhead: Bulkhead::new(common.bulkhead),
             latency: Latency::default(),
             refusals: Refusals::default(),
@@ -285,60 +287,114 @@ impl fmt::Debug for InstanceState {
     }
 }
 
-/// Counts a call as under way until it is dropped.
+/// A call that was let in: it counts as under way until it is dropped, and gives back then what it has, without an outcome unless it was ended. One reference
+/// is counted for the instance, its breaker and its bulkhead together: there is one of these an attempt.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<InstanceState>);
+pub(super) struct InFlight {
+    state: Arc<InstanceState>,
+    /// Until it has ended.
+    ticket: Option<Ticket>,
+    has_place: bool,
+}
 
 impl InFlight {
-    pub(super) fn begin(state: &Arc<InstanceState>) -> Self {
+    /// Asks the breaker of the instance.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) fn admit(state: &Arc<InstanceState>, now: Duration) -> Result<Self, Duration> {
+        Ok(Self::begin(state, state.breaker.admit(now)?))
+    }
+
+    /// The same, where an open breaker is to try a few calls before its time.
+    pub(super) fn admit_early(state: &Arc<InstanceState>, now: Duration) -> Result<Self, Duration> {
+        Ok(Self::begin(state, state.breaker.admit_early(now)?))
+    }
+
+    fn begin(state: &Arc<InstanceState>, ticket: Ticket) -> Self {
         state.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(state))
+        Self {
+            state: Arc::clone(state),
+            ticket: Some(ticket),
+            has_place: false,
+        }
     }
 
     pub(super) fn state(&self) -> &InstanceState {
-        &self.0
+        &self.state
+    }
+
+    /// The name of the service.
+    pub(super) fn service(&self) -> &Arc<str> {
+        &self.state.common.name
     }
 
     /// What time it is.
     pub(super) fn now(&self) -> Duration {
-        self.0.common.clock.monotonic()
+        self.state.common.clock.monotonic()
+    }
+
+    /// Takes a place in the bulkhead, waiting for one if need be.
+    pub(super) async fn take_place(&mut self) -> Result<(), Full> {
+        self.state.bulkhead.enter().await?;
+        self.has_place = true;
+        Ok(())
     }
 
     /// Ends the call at `now` with what it was worth.
-    pub(super) fn settle(&self, permit: Permit, failed: bool, took: Duration, now: Duration) {
-        permit.settle(failed, took, now);
-        self.0.settle(failed, took, now);
+    pub(super) fn settle(&mut self, failed: bool, took: Duration, now: Duration) {
+        if let Some(ticket) = self.ticket.take() {
+            self.state.breaker.settle(ticket, failed, took, now);
+        }
+        self.state.settle(failed, took, now);
     }
 
     /// Ends the call with a response that was not what was asked for.
-    pub(super) fn decline(&self, permit: Permit, declined: Declined, took: Duration) {
-        let now = self.0.common.clock.monotonic();
-        permit.settle(false, took, now);
-        self.0.decline(declined, took, now);
+    pub(super) fn decline(&mut self, declined: Declined, took: Duration) {
+        let now = self.now();
+        if let Some(ticket) = self.ticket.take() {
+            self.state.breaker.settle(ticket, false, took, now);
+        }
+        self.state.decline(declined, took, now);
     }
 
     /// Ends a call, sent at `sent_at`, whose caller has gone.
-    pub(super) fn abandon(&self, permit: Permit, sent_at: Duration) {
-        let now = self.0.common.clock.monotonic();
-        permit.abandon(sent_at, now);
-        self.0.given_up(now.saturating_sub(sent_at), now);
+    pub(super) fn abandon(&mut self, sent_at: Duration) {
+        let now = self.now();
+        if let Some(ticket) = self.ticket.take() {
+            self.state.breaker.abandon(ticket, sent_at, now);
+        }
+        self.state.given_up(now.saturating_sub(sent_at), now);
     }
 
     /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more. One that takes clearly longer than usual may hang,
     /// and where each of its calls is outrun nothing else tells: many in a row, no two of them under way together, without a good
     /// one between them.
-    pub(super) fn outrun(&self, permit: Permit, sent_at: Duration) {
-        let now = self.0.common.clock.monotonic();
+    pub(super) fn outrun(&mut self, sent_at: Duration) {
+        let now = self.now();
         let took = now.saturating_sub(sent_at);
-        if nanos(took) >= self.0.common.usual.slow() {
-            permit.abandon(sent_at, now);
+        if nanos(took) >= self.state.common.usual.slow()
+            && let Some(ticket) = self.ticket.take()
+        {
+            self.state.breaker.abandon(ticket, sent_at, now);
         }
-        self.0.given_up(took, now);
+        self.state.given_up(took, now);
+    }
+
+    /// Ends the call without an outcome.
+    pub(super) fn give_back(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.state.breaker.take_back(ticket);
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.give_back();
+        if self.has_place {
+            self.state.bulkhead.leave();
+        }
+        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
