@@ -8,6 +8,7 @@ mod fleet;
 mod heritage;
 mod instance_state;
 mod latency;
+mod latest;
 mod observer;
 mod pick;
 mod ramp;
@@ -19,11 +20,12 @@ mod succession;
 mod wish;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::settings::{BalanceSettings, BreakerSettings, EjectSettings};
+use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
 use hallpass_config::Percent;
 
@@ -33,7 +35,8 @@ use crate::retry::RetryBudget;
 use fleet::Fleet;
 use heritage::Heritage;
 use instance_state::Common;
-use latency::Usual;
+use latency::{Usual, nanos};
+use latest::{Latest, Seen};
 
 pub use chosen::{Admitted, BodyUnderWay, Chosen};
 pub use observer::InstanceObserver;
@@ -128,14 +131,16 @@ pub struct Upstream {
     common: Arc<Common>,
     /// Locked for a few instructions and never across an await.
     known: Mutex<Known>,
+    /// What is known, for those who find it unchanged. Written under that lock.
+    latest: ArcSwap<Latest>,
+    /// When discovery last answered, in nanoseconds. Relaxed: it is compared with minutes between.
+    confirmed_at: AtomicU64,
 }
 
 /// The instances that discovery gave last, with their states.
 struct Known {
     instances: Instances,
     fleet: Arc<Fleet>,
-    /// When discovery last answered.
-    confirmed_at: Duration,
     /// Who answered the last [walk](Upstream::ask_in_turn).
     begin_with: Option<Instance>,
     /// What the upstream knew whose place this one takes, until this one is asked.
@@ -162,10 +167,11 @@ impl Upstream {
             known: Mutex::new(Known {
                 instances: Instances::none(),
                 fleet: Arc::default(),
-                confirmed_at: Duration::ZERO,
                 begin_with: None,
                 heritage: None,
             }),
+            latest: ArcSwap::from_pointee(Latest::none()),
+            confirmed_at: AtomicU64::new(0),
         }
     }
 
@@ -227,7 +233,7 @@ impl Upstream {
     }
 
     /// The instances, and what time it is.
-    async fn fleet(&self) -> Result<(Arc<Fleet>, Duration), DiscoverError> {
+    async fn fleet(&self) -> Result<(Seen, Duration), DiscoverError> {
         let instances = match &self.address {
             Address::LoadBalanced(service) => match self.found(service).await {
                 Ok(instances) => instances,
@@ -235,25 +241,43 @@ impl Upstream {
                 Err(error @ DiscoverError::Unavailable { .. }) => return self.last_known(error),
             },
             Address::Fixed(instance) => {
+                let now = self.common.clock.monotonic();
+                let latest = self.latest.load();
+                if latest.is_any() {
+                    return Ok((Seen::Unchanged(latest), now));
+                }
                 let mut known = self.known();
                 self.take_over(&mut known);
                 if known.instances.is_empty() {
                     self.replace(&mut known, Instances::from_iter([instance.clone()]));
                 }
-                return Ok((Arc::clone(&known.fleet), self.common.clock.monotonic()));
+                return Ok((self.seen(&known), now));
             }
         };
         let now = self.common.clock.monotonic();
+        let latest = self.latest.load();
+        if latest.is_of(&instances) {
+            self.confirmed_at.store(nanos(now), Ordering::Relaxed);
+            return Ok((Seen::Unchanged(latest), now));
+        }
         let mut known = self.known();
         self.take_over(&mut known);
-        known.confirmed_at = now;
+        self.confirmed_at.store(nanos(now), Ordering::Relaxed);
         if known.instances != instances {
             self.replace(&mut known, instances);
         }
-        if known.instances.is_empty() {
-            return Err(self.no_instance());
+        let seen = self.seen(&known);
+        match known.instances.is_empty() {
+            true => Err(self.no_instance()),
+            false => Ok((seen, now)),
         }
-        Ok((Arc::clone(&known.fleet), now))
+    }
+
+    /// What is known now, for those who come later as well.
+    fn seen(&self, known: &Known) -> Seen {
+        let latest = Latest::new(&known.instances, &known.fleet);
+        self.latest.store(Arc::new(latest));
+        Seen::New(Arc::clone(&known.fleet))
     }
 
     async fn found(&self, service: &str) -> Result<Instances, DiscoverError> {
@@ -264,18 +288,20 @@ impl Upstream {
     }
 
     /// The instances of before, unless discovery has been silent for too long: then nobody knows whose they are.
-    fn last_known(&self, error: DiscoverError) -> Result<(Arc<Fleet>, Duration), DiscoverError> {
+    fn last_known(&self, error: DiscoverError) -> Result<(Seen, Duration), DiscoverError> {
         let mut known = self.known();
         self.take_over(&mut known);
         let now = self.common.clock.monotonic();
-        let silent = now.saturating_sub(known.confirmed_at);
+        let confirmed_at = Duration::from_nanos(self.confirmed_at.load(Ordering::Relaxed));
+        let silent = now.saturating_sub(confirmed_at);
         if silent > self.discovery.outage_memory() && !known.instances.is_empty() {
             self.replace(&mut known, Instances::none());
         }
-        if known.instances.is_empty() {
-            return Err(error);
+        let seen = self.seen(&known);
+        match known.instances.is_empty() {
+            true => Err(error),
+            false => Ok((seen, now)),
         }
-        Ok((Arc::clone(&known.fleet), now))
     }
 
     fn no_instance(&self) -> DiscoverError {

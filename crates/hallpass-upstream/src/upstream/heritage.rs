@@ -1,7 +1,6 @@
 //! What an upstream hands on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::fleet::Fleet;
 use super::instance_state::Common;
@@ -12,7 +11,8 @@ use crate::discovery::{Instance, Instances};
 pub(super) struct Heritage {
     pub(super) instances: Instances,
     pub(super) fleet: Arc<Fleet>,
-    pub(super) confirmed_at: Duration,
+    /// In nanoseconds.
+    pub(super) confirmed_at: u64,
     pub(super) begin_with: Option<Instance>,
     pub(super) common: Arc<Common>,
 }

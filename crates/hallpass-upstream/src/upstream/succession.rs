@@ -1,6 +1,7 @@
 //! What the upstream that takes another one's place begins with, when settings have changed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::heritage::Heritage;
 use super::{Known, Upstream};
@@ -26,7 +27,7 @@ impl Upstream {
         Some(Heritage {
             instances: known.instances.clone(),
             fleet: Arc::clone(&known.fleet),
-            confirmed_at: known.confirmed_at,
+            confirmed_at: self.confirmed_at.load(Ordering::Relaxed),
             begin_with: known.begin_with.clone(),
             common: Arc::clone(&self.common),
         })
@@ -39,7 +40,8 @@ impl Upstream {
         };
         self.common.begin_as(&before.common);
         self.replace(known, before.instances);
-        known.confirmed_at = before.confirmed_at;
+        self.confirmed_at
+            .store(before.confirmed_at, Ordering::Relaxed);
         known.begin_with = before.begin_with;
         for own in known.fleet.all() {
             let mut all = before.fleet.all();
