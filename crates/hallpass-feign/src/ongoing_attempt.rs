@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use hallpass_client::CallReport;
 use hallpass_client::context::CallContext;
-use hallpass_upstream::Instance;
+use hallpass_upstream::{Destination, Directed, Instance};
 use http::StatusCode;
 use tokio::time::Instant;
 
@@ -86,7 +86,7 @@ pub(crate) struct OngoingAttempt {
     /// What the call belongs to.
     pub(crate) context: CallContext,
     /// Where it goes.
-    pub(crate) instance: Instance,
+    destination: Destination,
     /// How long its call may take.
     call_time: Time,
     /// How long it may take from the moment at which it is handed to the transport, where that is less than its call may. What is
@@ -113,13 +113,13 @@ pub(crate) struct OngoingAttempt {
 impl OngoingAttempt {
     pub(crate) fn new(
         context: CallContext,
-        instance: Instance,
+        destination: Destination,
         (call_time, limit): (Time, Option<Duration>),
         (reading, max_response_bytes): (Reading, usize),
     ) -> Self {
         Self {
             context,
-            instance,
+            destination,
             call_time,
             limit,
             sent_after: AtomicU64::new(NOT_YET),
@@ -133,6 +133,11 @@ impl OngoingAttempt {
             lost: AtomicBool::new(false),
             watcher: AtomicWaker::new(),
         }
+    }
+
+    /// Where it goes.
+    pub(crate) fn instance(&self) -> &Instance {
+        self.destination.instance()
     }
 
     /// How long it may take: until it is sent, as long as its call.
@@ -260,6 +265,12 @@ impl OngoingAttempt {
     /// Whether another attempt was faster.
     pub(crate) fn has_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Directed for OngoingAttempt {
+    fn destination(&self) -> &Destination {
+        &self.destination
     }
 }
 

@@ -1,10 +1,11 @@
 //! One call under way, as its layers share it.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use hallpass_upstream::Instance;
+use hallpass_upstream::{Destination, Instance};
 use tokio::time::Instant;
 
 use crate::error::FeignError;
@@ -78,20 +79,23 @@ impl OngoingCall {
     /// An attempt that begins now, and has `timeout` at most once it is sent.
     pub(crate) fn begin_attempt(
         &self,
-        instance: &Instance,
+        destination: Destination,
         timeout: Option<Duration>,
-    ) -> Arc<OngoingAttempt> {
+    ) -> Attempt<'_> {
         let timeout = timeout.map(|timeout| timeout.min(MAX_DEADLINE));
-        let attempt = Arc::new(OngoingAttempt::new(
-            self.origin.of_attempt(),
-            instance.clone(),
-            (self.time, timeout),
-            (self.reading, self.max_response_bytes),
-        ));
-        if let Err(further) = self.attempts.first.set(Arc::clone(&attempt)) {
-            self.attempts.add(further);
+        let begin = || {
+            Arc::new(OngoingAttempt::new(
+                self.origin.of_attempt(),
+                destination,
+                (self.time, timeout),
+                (self.reading, self.max_response_bytes),
+            ))
+        };
+        // Attempts begin one after the other, in the task of their call.
+        match self.attempts.first.get() {
+            None => Attempt::First(self.attempts.first.get_or_init(begin)),
+            Some(_) => Attempt::Further(self.attempts.add(begin())),
         }
-        attempt
     }
 
     /// Notes that `attempt` has ended: unless another one begins or ends later, its end is the call's.
@@ -129,10 +133,10 @@ impl OngoingCall {
     }
 
     /// The attempt that decided, or the newest one.
-    pub(crate) fn last_attempt(&self) -> Option<Arc<OngoingAttempt>> {
+    pub(crate) fn last_attempt(&self) -> Option<Attempt<'_>> {
         match self.attempts.has_others() {
-            true => self.attempts.further().last.clone(),
-            false => self.attempts.first.get().cloned(),
+            true => self.attempts.further().last.clone().map(Attempt::Further),
+            false => self.attempts.first.get().map(Attempt::First),
         }
     }
 
@@ -140,8 +144,8 @@ impl OngoingCall {
     pub(crate) fn tried(&self) -> Vec<Instance> {
         let mut tried = Vec::new();
         _ = self.attempts.find(|attempt| {
-            tried.retain(|before| before != &attempt.instance);
-            tried.push(attempt.instance.clone());
+            tried.retain(|before| before != attempt.instance());
+            tried.push(attempt.instance().clone());
             false
         });
         tried
@@ -202,12 +206,30 @@ impl OngoingCall {
     }
 }
 
+/// An attempt of a call: no reference is counted for the first one.
+pub(crate) enum Attempt<'a> {
+    First(&'a Arc<OngoingAttempt>),
+    Further(Arc<OngoingAttempt>),
+}
+
+impl Deref for Attempt<'_> {
+    type Target = Arc<OngoingAttempt>;
+
+    fn deref(&self) -> &Arc<OngoingAttempt> {
+        match self {
+            Self::First(attempt) => attempt,
+            Self::Further(attempt) => attempt,
+        }
+    }
+}
+
 impl Attempts {
-    fn add(&self, attempt: Arc<OngoingAttempt>) {
+    fn add(&self, attempt: Arc<OngoingAttempt>) -> Arc<OngoingAttempt> {
         let mut further = self.further();
         further.others.push(Arc::clone(&attempt));
-        further.last = Some(attempt);
+        further.last = Some(Arc::clone(&attempt));
         self.has_others.store(true, Ordering::Relaxed);
+        attempt
     }
 
     fn has_others(&self) -> bool {
@@ -238,6 +260,10 @@ mod tests {
         format!("127.0.0.1:{port}").parse().unwrap()
     }
 
+    fn at(port: u16) -> Destination {
+        Destination::new("orders", instance(port))
+    }
+
     #[tokio::test]
     async fn what_is_known_of_a_call_is_known_of_the_attempt_that_ended_last_or_of_a_newer_one() {
         let call = OngoingCall::new(
@@ -248,15 +274,15 @@ mod tests {
             1,
         );
         assert!(call.last_attempt().is_none());
-        let first = call.begin_attempt(&instance(1), None);
-        let second = call.begin_attempt(&instance(2), None);
-        let port = || call.last_attempt().unwrap().instance.port();
+        let first = call.begin_attempt(at(1), None);
+        let second = call.begin_attempt(at(2), None);
+        let port = || call.last_attempt().unwrap().instance().port();
         assert_eq!((call.attempts(), port()), (2, 2));
         call.end_attempt(&first);
         assert_eq!(port(), 1);
         call.end_attempt(&second);
         assert_eq!(port(), 2);
-        let again = call.begin_attempt(&instance(1), None);
+        let again = call.begin_attempt(at(1), None);
         _ = again.sent(Duration::from_secs(7));
         assert_eq!(first.sent_at(), None, "each attempt notes its own");
         assert_eq!(call.tried(), [instance(2), instance(1)]);
@@ -268,7 +294,7 @@ mod tests {
     async fn late(limit: Option<u64>, sent: u64) -> (bool, bool) {
         let second = Duration::from_secs(1);
         let call = OngoingCall::new(Origin::default(), second, true, Reading::Whole, 1);
-        let attempt = call.begin_attempt(&instance(1), limit.map(Duration::from_millis));
+        let attempt = call.begin_attempt(at(1), limit.map(Duration::from_millis));
         tokio::time::advance(Duration::from_millis(sent)).await;
         assert!(!attempt.is_late() && !call.is_late(), "it was never sent");
         let left = attempt.sent(Duration::ZERO);

@@ -103,14 +103,14 @@ pub use settings::{
     WindowType,
 };
 pub use spare_request::SpareRequest;
-pub use target::Target;
+pub use target::{Directed, Target};
 pub use trace::{SpanId, TraceContext, TraceId, TrustSampled, traced_method};
 pub use transport::{
     CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture, is_for_a_secret,
 };
 pub use upstream::{
-    Address, Admitted, BodyUnderWay, Chosen, InstanceObserver, InstanceReport, InstanceStanding,
-    Upstream, UpstreamSettings, Wish,
+    Address, Admitted, BodyUnderWay, Chosen, Destination, InstanceObserver, InstanceReport,
+    InstanceStanding, Upstream, UpstreamSettings, Wish,
 };
 pub use walk::{AfterError, Walk, WalkError};

@@ -142,6 +142,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::Destination;
 
     #[test]
     fn what_is_sent_again_is_the_same_in_all_its_parts() {
@@ -170,13 +171,12 @@ mod tests {
         let mut request = request;
         request.extensions_mut().remove::<u8>();
         let target = Target::new("orders", "127.0.0.1:80".parse().unwrap());
-        let target = target.with_note(std::sync::Arc::new(7_u16));
         request.extensions_mut().insert(target.clone());
         request.extensions_mut().insert(Http2::Always);
         let again = SpareRequest::of(&request).unwrap().into_request();
         assert_eq!(again.extensions().get::<Target>(), Some(&target));
-        let note = again.extensions().get::<Target>().and_then(Target::note);
-        assert_eq!(note, Some(&7_u16));
+        let known = again.extensions().get::<Target>();
+        assert!(known.and_then(Target::directed::<Destination>).is_some());
         assert_eq!(again.extensions().get::<Http2>(), Some(&Http2::Always));
         assert_eq!(again.extensions().len(), 2);
         let stream = request.map(Body::wrap);

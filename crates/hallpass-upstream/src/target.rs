@@ -7,52 +7,60 @@ use std::sync::Arc;
 use http::{Request, Uri, uri};
 
 use crate::discovery::Instance;
+use crate::upstream::Destination;
 
 /// Where a request goes: the service that the caller means and the instance that was chosen for it.
 ///
 /// The code that chooses an instance writes it into the request with [`Target::apply_to`]; the host guard of
-/// `hallpass-client` compares it with what is about to be sent.
+/// `hallpass-client` compares it with what is about to be sent. Clones share what they say.
 #[derive(Clone)]
-pub struct Target {
-    service: Arc<str>,
-    instance: Instance,
-    note: Option<Arc<dyn Any + Send + Sync>>,
+pub struct Target(Arc<dyn Directed>);
+
+/// Whoever knows where a request goes, and perhaps more: a [`Target`] is a reference to it.
+pub trait Directed: Any + Send + Sync {
+    /// Where.
+    fn destination(&self) -> &Destination;
+}
+
+impl Directed for Destination {
+    fn destination(&self) -> &Destination {
+        self
+    }
 }
 
 impl Target {
     /// `instance`, chosen for a call to `service`.
     pub fn new(service: impl Into<Arc<str>>, instance: Instance) -> Self {
-        Self {
-            service: service.into(),
-            instance,
-            note: None,
-        }
+        Self(Arc::new(Destination::new(service, instance)))
     }
 
-    /// The same, with what whoever chose the instance wants to know again in a layer of its own below: one entry among the extensions of the
-    /// request is cheaper than two.
-    #[must_use]
-    pub fn with_note(self, note: Arc<dyn Any + Send + Sync>) -> Self {
-        let note = Some(note);
-        Self { note, ..self }
+    /// Where `directed` says. Whoever wants to know more of it in a layer of its own below finds it [there](Self::directed): one entry among the
+    /// extensions of the request is cheaper than two.
+    pub fn of(directed: Arc<impl Directed>) -> Self {
+        Self(directed)
     }
 
-    /// What was [noted](Self::with_note), if it is of this type.
+    /// What it was made [of](Self::of), if that is of this type.
     #[must_use]
-    pub fn note<T: Any>(&self) -> Option<&T> {
-        self.note.as_ref()?.downcast_ref()
+    pub fn directed<T: Directed>(&self) -> Option<&T> {
+        let directed: &dyn Any = &*self.0;
+        directed.downcast_ref()
     }
 
     /// The service that the caller means.
     #[must_use]
     pub fn service(&self) -> &str {
-        &self.service
+        self.destination().service()
     }
 
     /// The chosen instance.
     #[must_use]
-    pub const fn instance(&self) -> &Instance {
-        &self.instance
+    pub fn instance(&self) -> &Instance {
+        self.destination().instance()
+    }
+
+    fn destination(&self) -> &Destination {
+        self.0.destination()
     }
 
     /// Points `request` at the instance (path and query stay) and notes the target in its extensions.
@@ -60,9 +68,10 @@ impl Target {
     /// # Errors
     /// The request's path cannot stand in a URI with a host (it is empty of a leading slash, or `*`). The request has lost it then.
     pub fn apply_to<B>(self, request: &mut Request<B>) -> Result<(), http::Error> {
+        let instance = self.instance();
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        parts.scheme = Some(self.instance.scheme().clone());
-        parts.authority = Some(self.instance.authority().clone());
+        parts.scheme = Some(instance.scheme().clone());
+        parts.authority = Some(instance.authority().clone());
         let root = || uri::PathAndQuery::from_static("/");
         parts.path_and_query.get_or_insert_with(root);
         *request.uri_mut() = Uri::from_parts(parts)?;
@@ -71,10 +80,10 @@ impl Target {
     }
 }
 
-/// What was noted is no part of where a request goes.
+/// What else is known of it is no part of where a request goes.
 impl PartialEq for Target {
     fn eq(&self, other: &Self) -> bool {
-        (&self.service, &self.instance) == (&other.service, &other.instance)
+        self.destination() == other.destination()
     }
 }
 
@@ -83,8 +92,8 @@ impl Eq for Target {}
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
-            .field("service", &self.service)
-            .field("instance", &self.instance)
-            .finish_non_exhaustive()
+            .field("service", &self.service())
+            .field("instance", self.instance())
+            .finish()
     }
 }

@@ -3,6 +3,7 @@
 mod candidate;
 mod choice;
 mod chosen;
+mod destination;
 mod ejection;
 mod fleet;
 mod heritage;
@@ -39,6 +40,7 @@ use latency::{Usual, nanos};
 use latest::{Latest, Seen};
 
 pub use chosen::{Admitted, BodyUnderWay, Chosen};
+pub use destination::Destination;
 pub use observer::InstanceObserver;
 pub use report::{InstanceReport, InstanceStanding};
 pub use wish::Wish;

@@ -1,11 +1,10 @@
 //! Requests that go out by a transport of the caller's own.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use hallpass_client::HostRefusal;
 use hallpass_client::context::{CallContext, scope_all};
-use hallpass_upstream::{Body, Target, TransportError};
+use hallpass_upstream::{Body, Destination, Target, TransportError};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Request, Response, Uri};
 use tower::Service;
@@ -78,12 +77,12 @@ impl ServiceCaller {
                 }
                 let mut request = headed(request, method, (kept, passed));
                 ongoing.origin.context.identify(request.extensions_mut());
-                let attempt = ongoing.begin_attempt(&instance, None);
+                let destination = Destination::new(self.client.name(), instance);
+                let attempt = ongoing.begin_attempt(destination, None);
                 // Only noted and not put into the address: whether both are the same is for the host guard to say. With the attempt
                 // for `Sent`.
-                let target = Target::new(self.client.name(), instance);
-                let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
-                request.extensions_mut().insert(target.with_note(note));
+                let target = Target::of(Arc::clone(&attempt));
+                request.extensions_mut().insert(target);
                 let layers = method.parts.before(Foreign(transport));
                 let response = ongoing
                     .within_deadline(layers.send(&attempt, &mut request))

@@ -1,6 +1,5 @@
 //! Chooses the instance of each attempt.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::attempt_span::AttemptSpan;
 use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
-use crate::ongoing_call::OngoingCall;
+use crate::ongoing_call::{Attempt, OngoingCall};
 use crate::spare_extensions;
 
 /// Points each attempt at an instance of the service, see [`Upstream::choose_for`], and gives it up when it takes too long.
@@ -67,25 +66,23 @@ impl<L> Choice<L> {
     }
 
     /// Points the request at the instance that was chosen for it.
-    fn direct(
+    fn direct<'a>(
         &self,
-        call: &OngoingCall,
+        call: &'a OngoingCall,
         request: &mut Request<Body>,
         chosen: &Chosen,
-    ) -> Result<(Arc<OngoingAttempt>, AttemptSpan), FeignError> {
+    ) -> Result<(Attempt<'a>, AttemptSpan), FeignError> {
         let timeout = self.limit.as_ref().map(|limit| limit.timeout);
         let span = AttemptSpan::of(&self.upstream, chosen.instance(), request.method());
         // Inside its span: who has another product's trace finds it there.
-        let attempt = span.in_scope(|| call.begin_attempt(chosen.instance(), timeout));
+        let attempt = span.in_scope(|| call.begin_attempt(chosen.destination(), timeout));
         span.began(call, &attempt);
         if request.extensions().is_empty() {
             *request.extensions_mut() = spare_extensions::take();
         }
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         // The attempt is for `Sent`, which is a service of tower's and sees the request only.
-        let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
-        Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
-            .with_note(note)
+        Target::of(Arc::clone(&attempt))
             .apply_to(request)
             .map_err(|_| FeignError::Interrupted)?;
         Ok((attempt, span))

@@ -76,7 +76,7 @@ impl Watch<'_> {
         self.ended = true;
         let elapsed = self.count(error.map_or(OK, FeignError::code));
         let last = self.ongoing.last_attempt();
-        let last = last.as_deref();
+        let last = last.as_deref().map(|last| &**last);
         let status = last.and_then(OngoingAttempt::status);
         let attempts = u32::try_from(self.ongoing.attempts()).unwrap_or(u32::MAX);
         self.span.record("attempts", attempts);
@@ -92,7 +92,7 @@ impl Watch<'_> {
                 client: self.client.name(),
                 method: self.method.spec.verb.as_str(),
                 path: self.method.spec.template,
-                instance: last.map(|last| last.instance.clone()),
+                instance: last.map(|last| last.instance().clone()),
                 identity: last.and_then(OngoingAttempt::identity).cloned(),
                 status,
                 attempts,

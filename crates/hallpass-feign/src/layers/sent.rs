@@ -69,7 +69,7 @@ where
             spare_extensions::give_back(std::mem::take(request.extensions_mut()));
         }
         if let Some(target) = target
-            && let Some(attempt) = target.note::<OngoingAttempt>()
+            && let Some(attempt) = target.directed::<OngoingAttempt>()
         {
             let left = attempt.sent(self.plan.clock.monotonic());
             if let Some(time_left) = &self.plan.time_left {
@@ -119,7 +119,7 @@ where
             .is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
         if let Some(Watched { target, plan }) = this.watched
             && is_rejected
-            && let Some(attempt) = target.note::<OngoingAttempt>()
+            && let Some(attempt) = target.directed::<OngoingAttempt>()
         {
             attempt.rejected(plan.clock.monotonic());
         }

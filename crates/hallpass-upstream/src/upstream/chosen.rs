@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::destination::Destination;
 use super::instance_state::InFlight;
 use crate::bulkhead::Full;
 use crate::discovery::Instance;
@@ -25,6 +26,12 @@ impl Chosen {
         &self.in_flight.state().instance
     }
 
+    /// The same, with the name of the service, to keep.
+    #[must_use]
+    pub fn destination(&self) -> Destination {
+        Destination::of(self.in_flight.state())
+    }
+
     /// Takes a place in the instance's bulkhead, waiting for one if need be.
     ///
     /// # Errors
@@ -36,7 +43,7 @@ impl Chosen {
                 in_flight: self.in_flight,
             }),
             Err(Full) => Err(Refusal::BulkheadFull {
-                service: Arc::clone(self.in_flight.service()),
+                service: Arc::clone(self.in_flight.state().service()),
             }),
         }
     }

@@ -134,6 +134,11 @@ impl InstanceState {
         }
     }
 
+    /// The name of its service.
+    pub(super) fn service(&self) -> &Arc<str> {
+        &self.common.name
+    }
+
     /// Whether it is left out, or on trial, or was.
     fn is_marked(&self) -> bool {
         self.is_suspect.load(Ordering::Relaxed) || self.ejection.is_marked()
@@ -320,13 +325,8 @@ impl InFlight {
         }
     }
 
-    pub(super) fn state(&self) -> &InstanceState {
+    pub(super) const fn state(&self) -> &Arc<InstanceState> {
         &self.state
-    }
-
-    /// The name of the service.
-    pub(super) fn service(&self) -> &Arc<str> {
-        &self.state.common.name
     }
 
     /// What time it is.
