@@ -16,7 +16,7 @@ use crate::bearer::TOKEN_BYTES;
 
 /// As the transport of Hallpass has it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-const MAX_IDLE_PER_HOST: usize = 64;
+const MAX_IDLE_PER_HOST: usize = 256;
 /// For the whole call, as the call layer's own default: nobody who knows services calls one without.
 const TIMEOUT: Duration = Duration::from_secs(5);
 

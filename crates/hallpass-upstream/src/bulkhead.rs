@@ -39,7 +39,7 @@ impl BulkheadSettings {
     }
 }
 
-const DEFAULT_CONCURRENT: usize = 256;
+pub(crate) const DEFAULT_CONCURRENT: usize = 256;
 const SHARED_CONCURRENT: usize = 100;
 
 impl Default for BulkheadSettings {

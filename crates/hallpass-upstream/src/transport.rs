@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::body::Body;
+use crate::bulkhead::DEFAULT_CONCURRENT;
 use crate::resolver::Resolver;
 use connector::Connector;
 use pooled::PooledCall;
@@ -53,8 +54,9 @@ const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 /// Shortest such time.
 const MIN_AGE: Duration = Duration::from_secs(1);
-/// Default number of unused connections kept per instance.
-const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
+/// Default number of unused connections kept per instance: as many as calls may be under way to one. Responses come in bursts, and with fewer
+/// than calls at a time each burst would close connections that the next calls have to make again.
+const DEFAULT_MAX_IDLE_PER_HOST: usize = DEFAULT_CONCURRENT;
 
 /// Sends requests over pooled connections, with TLS by rustls on aws-lc-rs: by HTTP/1.1, or as [`Http2`] of a request says.
 ///
@@ -179,7 +181,7 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Unused connections kept per instance; default 64.
+    /// Unused connections kept per instance; default 256, as many as calls may be under way to one ([`BulkheadSettings`](crate::BulkheadSettings)).
     #[must_use]
     pub fn max_idle_per_host(mut self, connections: usize) -> Self {
         self.max_idle_per_host = connections;

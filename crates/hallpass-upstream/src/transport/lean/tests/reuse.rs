@@ -166,6 +166,38 @@ async fn what_a_server_says_of_its_time_counts_for_the_connection_it_says_it_on(
     }
 }
 
+/// As a service under load has it: all its calls are answered in one burst, and all are made again after it.
+#[tokio::test]
+async fn a_burst_of_calls_closes_no_connection_that_the_next_one_needs() {
+    const CALLERS: usize = 128;
+    let all_there = Arc::new(tokio::sync::Barrier::new(CALLERS));
+    let server = Server::start(move |_, mut peer| {
+        let all_there = Arc::clone(&all_there);
+        async move {
+            while peer.request().await.is_some() {
+                all_there.wait().await;
+                peer.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .await;
+            }
+        }
+    })
+    .await;
+    // Nothing is closed for having been unused for so long.
+    let idle = Duration::from_secs(3_600);
+    let transport = HttpTransport::builder().idle_timeout(idle).build().unwrap();
+    for _ in 0..3 {
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..CALLERS {
+            let (transport, request) = (transport.clone(), server.get("/"));
+            callers.spawn(async move { ask(&transport, request).await });
+        }
+        while let Some(answer) = callers.join_next().await {
+            assert_eq!(answer.unwrap(), ok(""));
+        }
+        assert_eq!(server.connections(), CALLERS);
+    }
+}
+
 #[tokio::test]
 async fn no_more_unused_connections_are_kept_than_was_set() {
     let all_there = Arc::new(tokio::sync::Barrier::new(5));
