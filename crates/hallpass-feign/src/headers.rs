@@ -10,17 +10,18 @@ use hallpass_upstream::is_for_a_secret;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::spare_headers;
 use crate::spec::{ClientSpec, MethodSpec};
 
 /// A name and its value.
 pub(crate) type Header = (HeaderName, HeaderValue);
 
-/// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
-const USUAL_HEADERS: usize = 4;
+/// Room for accept, traceparent, what is left of the time, authorization and host, and for content type: so no layer allocates for its own.
+const USUAL_HEADERS: usize = 6;
 
 /// What a call begins with.
 pub(crate) fn begun(constants: &[Header]) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS + constants.len());
+    let mut headers = spare_headers::take(USUAL_HEADERS + constants.len());
     for (name, value) in constants {
         headers.insert(name, value.clone());
     }

@@ -113,6 +113,7 @@ mod response;
 mod settings;
 mod shared;
 mod spare_extensions;
+mod spare_headers;
 mod spec;
 mod stack;
 mod typed_error;

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{DecodeError, ErrorBody, ErrorHeaders, FeignError};
 use crate::events::Events;
+use crate::spare_headers;
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -82,7 +83,9 @@ impl<B: FromBody> FromResponse for B {
 
     fn read(response: Response<Received>) -> Result<B::Value, FeignError> {
         let (head, body) = response.into_parts();
-        B::read_body(&head, body)
+        let value = B::read_body(&head, body);
+        spare_headers::give_back(head.headers);
+        value
     }
 }
 
