@@ -186,9 +186,9 @@ impl OngoingAttempt {
         deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock; returns what is left of its time.
-    pub(crate) fn sent(&self, now: Duration) -> Duration {
-        let sent = Instant::now();
+    /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock, which is `sent` of tokio's; returns what is left of
+    /// its time.
+    pub(crate) fn sent(&self, now: Duration, sent: Instant) -> Duration {
         self.sent_at.store(nanos(now), Ordering::Relaxed);
         self.rejected_at.store(NOT_YET, Ordering::Relaxed);
         self.begin_time(sent);

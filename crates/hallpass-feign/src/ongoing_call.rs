@@ -283,7 +283,7 @@ mod tests {
         call.end_attempt(&second);
         assert_eq!(port(), 2);
         let again = call.begin_attempt(at(1), None);
-        _ = again.sent(Duration::from_secs(7));
+        _ = again.sent(Duration::from_secs(7), Instant::now());
         assert_eq!(first.sent_at(), None, "each attempt notes its own");
         assert_eq!(call.tried(), [instance(2), instance(1)]);
         assert_eq!((call.attempts(), port()), (3, 1));
@@ -297,7 +297,7 @@ mod tests {
         let attempt = call.begin_attempt(at(1), limit.map(Duration::from_millis));
         tokio::time::advance(Duration::from_millis(sent)).await;
         assert!(!attempt.is_late() && !call.is_late(), "it was never sent");
-        let left = attempt.sent(Duration::ZERO);
+        let left = attempt.sent(Duration::ZERO, Instant::now());
         let at_most = limit.unwrap_or(1_000).min(1_000 - sent);
         assert_eq!(left, Duration::from_millis(at_most));
         tokio::time::advance(Duration::from_millis(999 - sent)).await;

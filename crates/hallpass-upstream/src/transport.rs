@@ -299,9 +299,15 @@ impl Service<Request<Body>> for HttpTransport {
     }
 
     fn call(&mut self, request: Request<Body>) -> TransportFuture {
+        self.call_at(request, Instant::now())
+    }
+}
+
+impl HttpTransport {
+    /// The same, for who has just looked at tokio's clock: it is `now`.
+    pub fn call_at(&self, request: Request<Body>, now: Instant) -> TransportFuture {
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
-        let now = Instant::now();
         let current = self.pools.current(now);
         let demanded = request.extensions().get::<Connections>().cloned();
         let demanded = demanded.as_ref().and_then(|it| it.in_place_of(&current));

@@ -7,7 +7,10 @@ use futures_util::future::BoxFuture;
 use hallpass_client::{CallError, HostRefusal};
 use hallpass_upstream::{Body, Connections, TransportError};
 use http::{Request, Response};
+use tokio::time::Instant;
 use tower::Service;
+
+use crate::layers::sent::CallAt;
 
 /// Lets nothing out whose token is bound to the certificate of this service (RFC 8705 section 3): such a request names the connections that
 /// show it, and nobody knows over which ones this transport sends.
@@ -34,6 +37,16 @@ where
         }
         let sending = self.0.call(request);
         Box::pin(async move { sending.await.map_err(CallError::Transport) })
+    }
+}
+
+/// Which has no use for it.
+impl<T> CallAt for Foreign<T>
+where
+    Self: Service<Request<Body>>,
+{
+    fn call_at(&mut self, request: Request<Body>, _now: Instant) -> Self::Future {
+        self.call(request)
     }
 }
 

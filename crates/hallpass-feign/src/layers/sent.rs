@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hallpass_clock::Clock;
-use hallpass_upstream::{Body, Target};
+use hallpass_upstream::{Body, HttpTransport, Target};
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::Service;
 
 use crate::ongoing_attempt::OngoingAttempt;
@@ -49,9 +50,21 @@ impl<S> Sent<S> {
     }
 }
 
+/// A transport that is told what time it is, since whoever calls it has just looked.
+pub(crate) trait CallAt: Service<Request<Body>> {
+    /// As [`Service::call`], at `now` of tokio's clock.
+    fn call_at(&mut self, request: Request<Body>, now: Instant) -> Self::Future;
+}
+
+impl CallAt for HttpTransport {
+    fn call_at(&mut self, request: Request<Body>, now: Instant) -> Self::Future {
+        Self::call_at(self, request, now)
+    }
+}
+
 impl<S> Service<Request<Body>> for Sent<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: CallAt + Service<Request<Body>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -62,7 +75,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let mut watched = None;
+        let (mut watched, now) = (None, Instant::now());
         // Nobody below asks for it.
         let target = request.extensions_mut().remove::<Target>();
         if request.extensions().is_empty() {
@@ -71,7 +84,7 @@ where
         if let Some(target) = target
             && let Some(attempt) = target.directed::<OngoingAttempt>()
         {
-            let left = attempt.sent(self.plan.clock.monotonic());
+            let left = attempt.sent(self.plan.clock.monotonic(), now);
             if let Some(time_left) = &self.plan.time_left {
                 time_left.tell(request.headers_mut(), left);
             }
@@ -81,7 +94,7 @@ where
             });
         }
         Sending {
-            sending: self.inner.call(request),
+            sending: self.inner.call_at(request, now),
             watched,
         }
     }
