@@ -48,8 +48,10 @@ pub(super) struct Lean {
     https: Servers,
 }
 
-/// By the quick hash: a name is hashed byte by byte, for each request, and servers are those that this process wants to call.
-type Servers = Arc<ArcSwap<HashMap<Authority, Arc<Pool>, foldhash::fast::RandomState>>>;
+/// By the text of their names, which is hashed in one piece: those of an address would be hashed and compared letter by letter, as their case does not
+/// count, and each request would pay for it. A server that is called by two spellings has two pools. By the quick hash, since servers are those that this
+/// process wants to call.
+type Servers = Arc<ArcSwap<HashMap<Box<str>, Arc<Pool>, foldhash::fast::RandomState>>>;
 
 impl Lean {
     pub(super) fn new(settings: Settings) -> Self {
@@ -97,7 +99,7 @@ impl Lean {
             scheme if *scheme == Scheme::HTTPS => &self.https,
             _ => return None,
         };
-        if let Some(pool) = servers.load().get(server) {
+        if let Some(pool) = servers.load().get(server.as_str()) {
             return Some(Arc::clone(pool));
         }
         self.add(servers, scheme, server)
@@ -123,11 +125,11 @@ impl Lean {
             if next.len() >= MAX_SERVERS {
                 next.clear();
             }
-            next.entry(server.clone())
+            next.entry(server.as_str().into())
                 .or_insert_with(|| Arc::clone(&pool));
             next
         });
-        let known = servers.load().get(server).cloned();
+        let known = servers.load().get(server.as_str()).cloned();
         Some(known.unwrap_or(pool))
     }
 }
