@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use hallpass_upstream::{Body, SpareRequest};
+use hallpass_upstream::Body;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -16,10 +16,12 @@ mod further;
 pub(crate) mod future;
 pub(crate) mod metrics;
 pub(crate) mod renew_on;
+mod spare;
 
 use further::{Again, Further};
 use future::ReplayFuture;
 use renew_on::RenewOn;
+use spare::Spare;
 
 /// Repeats a call once with a renewed token when the callee responds 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
@@ -35,7 +37,7 @@ use renew_on::RenewOn;
 /// accepted a token: an issuer in trouble is not asked for a token by each call. A second 401, a 401 with another error, and 403 go to
 /// the caller as they are; so does the first 401 when no newer token can be had.
 ///
-/// The head of each call is kept beforehand, which costs no allocation, or one where it has more than three headers.
+/// The head of each call is kept beforehand, which costs no allocation in the long run, or one where it has more than three headers.
 #[derive(Clone, Debug)]
 pub struct ReplayLayer {
     tokens: TokenHandle,
@@ -110,7 +112,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let further = self.again.as_ref().map(|again| Further {
-            spare: SpareRequest::of(&request),
+            spare: Spare::of(&request),
             again: Arc::clone(again),
         });
         ReplayFuture::new(self.inner.call(request), further)

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::future::BoxFuture;
 use hallpass_token::SecurityContext;
-use hallpass_upstream::{Body, SpareRequest};
+use hallpass_upstream::Body;
 use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::challenge;
 use super::renew_on::RenewOn;
+use super::spare::Spare;
 use crate::auth_token_service::handle::TokenHandle;
 use crate::bearer::future::RejectedToken;
 use crate::error::{CallError, DenialCode, TokenError};
@@ -19,7 +20,7 @@ use crate::prover::DPOP_NONCE;
 /// What a call needs to be made again.
 pub(super) struct Further<S> {
     /// `None` for a body that is sent once.
-    pub(super) spare: Option<SpareRequest>,
+    pub(super) spare: Option<Spare>,
     pub(super) again: Arc<Again<S>>,
 }
 
@@ -53,8 +54,9 @@ where
             self.again.tokens.accepted();
             return Next::Done(response);
         }
-        match (way(&response, self.again.renew_on), self.spare) {
-            (Some(way), Some(spare)) => {
+        let spare = |spare: Spare| spare.into_request();
+        match way(&response, self.again.renew_on).zip(self.spare.and_then(spare)) {
+            Some((way, request)) => {
                 let shared = &self.again.service;
                 // A panic leaves a service of which nothing but clones is used.
                 let service = shared
@@ -62,7 +64,6 @@ where
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone();
                 let tokens = self.again.tokens.clone();
-                let request = spare.into_request();
                 Next::Again(Box::pin(once_more(
                     service,
                     request,
@@ -70,7 +71,7 @@ where
                     (response, way),
                 )))
             }
-            _ => Next::Done(response),
+            None => Next::Done(response),
         }
     }
 }
