@@ -5,6 +5,7 @@ mod idempotency_key;
 mod own_error;
 mod path;
 mod query;
+mod target_text;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -30,9 +31,6 @@ use own_error::OwnError;
 
 pub(crate) use path::leaves_its_place;
 
-/// Room for the path and query of most calls, so that their text does not move as it grows, in bytes.
-const USUAL_TARGET_BYTES: usize = 128;
-
 /// A call that is being put together. The first argument that cannot be sent decides: the call then fails before
 /// anything is sent, and the rest of the arguments is not looked at.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ impl<'a> Call<'a> {
     /// A call of the method that stands at `index` of the client's specification.
     #[must_use]
     pub fn begin(client: &'a Client, index: usize) -> Self {
-        let mut target = String::with_capacity(USUAL_TARGET_BYTES);
+        let mut target = target_text::begin();
         let state = client.state();
         target.push_str(&state.base_path);
         let fixed = state.methods.get(index).map(|method| &*method.headers);
@@ -266,7 +264,7 @@ fn prepare(
     accept: &'static str,
 ) -> Result<PathAndQuery, FeignError> {
     // Fixed text was checked by the macro and values are encoded, so this does not fail.
-    let target = PathAndQuery::try_from(target).map_err(|_| FeignError::InvalidArgument {
+    let target = target_text::finish(target).map_err(|_| FeignError::InvalidArgument {
         argument: "path",
         problem: ArgumentProblem::NotPlain,
     })?;
