@@ -503,7 +503,7 @@ mod tests {
             for number in 0..70_000_u128 {
                 let address = (0x2001_0db8_u128 << 96) + (number << 64);
                 let address = IpAddr::V6(address.into());
-                let _passes = rates.after_decision(who(None, address), NOW).await;
+                let _passes = pass(&rates, who(None, address)).await;
             }
             for caller in &callers {
                 let alone = who(Some(caller), IpAddr::from([192, 0, 2, 1]));
