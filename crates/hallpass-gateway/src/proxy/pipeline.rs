@@ -126,10 +126,7 @@ impl Proxy {
         let bears = self.token(plan, route, &authorized).await?;
         let is_upgrade = route.settings.websocket
             && head::asks_for_websocket(&came.parts, &seen.kept, seen.framing);
-        let upgrade = match is_upgrade {
-            true => upgrade_of(&mut came.parts),
-            false => None,
-        };
+        let upgrade = is_upgrade.then(|| upgrade_of(&mut came.parts)).flatten();
         let times = times(&authorized, route, came);
         let mut request = Request::new(Body::empty());
         take_head(route, came, plan.encoded, &mut request)?;

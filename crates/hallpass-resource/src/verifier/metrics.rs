@@ -114,7 +114,8 @@ mod tests {
             ("cache=\"miss\",alg=\"ES256\"", 1),
             ("cache=\"miss\",alg=\"EdDSA\"", 1),
         ] {
-            let line = format!("hallpass_verify_duration_seconds_count{{{labels}}} {count}\n");
+            let name = "hallpass_verify_duration_seconds";
+            let line = format!("{name}_count{{{labels}}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
         }
     }
