@@ -25,8 +25,8 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 /// What belongs to an upgrade to HTTP/2 (RFC 7540 section 3.2.1).
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-/// What a request that ends at this hop may bear, whether or not `Connection` names it.
-const ENDS_HERE: [HeaderName; 10] = [
+/// What a message may bear that ends at this hop, whether or not `Connection` names it.
+static ENDS_HERE: [HeaderName; 11] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -37,6 +37,7 @@ const ENDS_HERE: [HeaderName; 10] = [
     EXPECT,
     PROXY_AUTHORIZATION,
     HTTP2_SETTINGS,
+    PROXY_AUTHENTICATE,
 ];
 
 /// What was said by the fields that are gone.
@@ -59,16 +60,18 @@ pub(crate) struct NamesWhatStays;
 /// # Errors
 /// [`NamesWhatStays`].
 pub(crate) fn take_out(headers: &mut HeaderMap) -> Result<Kept, NamesWhatStays> {
-    let found = found(headers);
-    if found == 0 {
+    let mut found = Found::look(headers);
+    // That of a request says nothing to anybody, and is the sender's.
+    found.forget(&PROXY_AUTHENTICATE);
+    if found.is_nothing() {
         return Ok(Kept::default());
     }
     let mut kept = Kept {
         upgrade: None,
-        wants_trailers: wants_trailers(headers),
-        waits: headers.contains_key(EXPECT),
+        wants_trailers: found.has(&TE) && wants_trailers(headers),
+        waits: found.has(&EXPECT),
     };
-    let named = named(headers);
+    let named = found.named(headers);
     if named.iter().any(|it| NEVER_NAMED.contains(it)) {
         return Err(NamesWhatStays);
     }
@@ -78,7 +81,7 @@ pub(crate) fn take_out(headers: &mut HeaderMap) -> Result<Kept, NamesWhatStays> 
     }
     // What only proxies write is never the caller's to take out: a proxy in front that hands `Connection` on would let it hide its address.
     let named = named.iter().filter(|it| !is_of_proxies(it.as_str()));
-    for name in ENDS_HERE.iter().chain(named) {
+    for name in found.names().chain(named) {
         headers.remove(name);
     }
     Ok(kept)
@@ -86,33 +89,70 @@ pub(crate) fn take_out(headers: &mut HeaderMap) -> Result<Kept, NamesWhatStays> 
 
 /// Takes out of the headers of a response what ends here. `Connection` of a response takes nothing out that says what its body is.
 pub(crate) fn take_out_of_response(headers: &mut HeaderMap) {
-    if found(headers) == 0 && !headers.contains_key(PROXY_AUTHENTICATE) {
+    let found = Found::look(headers);
+    if found.is_nothing() {
         return;
     }
-    let named = named(headers);
+    let named = found.named(headers);
     let taken = named.iter().filter(|it| !NEVER_NAMED.contains(it));
-    for name in ENDS_HERE.iter().chain(taken).chain([&PROXY_AUTHENTICATE]) {
+    for name in found.names().chain(taken) {
         headers.remove(name);
     }
 }
 
-/// How many fields there are that end here: nearly every request has one at most, and most responses have none.
-fn found(headers: &HeaderMap) -> usize {
-    // By their lengths and first letters, so that the usual field costs one comparison.
-    let may_end = |name: &&HeaderName| {
-        let name = name.as_str();
-        matches!(
-            (name.len(), name.as_bytes().first()),
-            (2 | 7, Some(b't'))
-                | (6, Some(b'e'))
-                | (7, Some(b'u'))
-                | (10, Some(b'c' | b'k'))
-                | (14 | 16 | 19, Some(b'h' | b'p'))
-                | (17, Some(b't'))
-        )
-    };
-    let suspects = headers.keys().filter(may_end);
-    suspects.filter(|name| ENDS_HERE.contains(name)).count()
+/// Which of the fields that end here are there, a bit each: nearly every message has one at most.
+#[derive(Clone, Copy)]
+struct Found(u16);
+
+impl Found {
+    fn look(headers: &HeaderMap) -> Self {
+        // By their lengths and first letters, so that the usual field costs one comparison.
+        let may_end = |name: &&HeaderName| {
+            let name = name.as_str();
+            matches!(
+                (name.len(), name.as_bytes().first()),
+                (2 | 7, Some(b't'))
+                    | (6, Some(b'e'))
+                    | (7, Some(b'u'))
+                    | (10, Some(b'c' | b'k'))
+                    | (14 | 16 | 19, Some(b'h' | b'p'))
+                    | (17, Some(b't'))
+                    | (18, Some(b'p'))
+            )
+        };
+        let suspects = headers.keys().filter(may_end);
+        Self(suspects.fold(0, |found, name| found | Self::bit(name)))
+    }
+
+    /// None for a name that is not among them.
+    fn bit(name: &HeaderName) -> u16 {
+        let place = ENDS_HERE.iter().position(|it| it == name);
+        place.map_or(0, |place| 1 << place)
+    }
+
+    fn has(self, name: &HeaderName) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    fn forget(&mut self, name: &HeaderName) {
+        self.0 &= !Self::bit(name);
+    }
+
+    const fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
+    fn names<'n>(self) -> impl Iterator<Item = &'n HeaderName> {
+        let places = ENDS_HERE.iter().enumerate();
+        places.filter_map(move |(place, name)| (self.0 & 1 << place != 0).then_some(name))
+    }
+
+    fn named(self, headers: &HeaderMap) -> Vec<HeaderName> {
+        match self.has(&CONNECTION) {
+            true => named(headers),
+            false => Vec::new(),
+        }
+    }
 }
 
 /// The fields that `Connection` names. What is no name of a field names nothing.
@@ -184,13 +224,14 @@ mod tests {
 
     #[test]
     fn a_field_that_always_ends_here_is_found_without_being_named() {
-        for name in ENDS_HERE {
+        for name in &ENDS_HERE {
             let mut headers = HeaderMap::new();
-            headers.insert(name.clone(), HeaderValue::from_static("x"));
-            assert_eq!(found(&headers), 1, "{name}");
+            headers.insert(name, HeaderValue::from_static("x"));
+            let found = Found::look(&headers);
+            assert!(found.has(name) && found.names().eq([name]), "{name}");
             take_out(&mut headers).unwrap();
-            assert!(headers.is_empty(), "{name}");
-            headers.insert(name.clone(), HeaderValue::from_static("x"));
+            assert_eq!(headers.is_empty(), name != PROXY_AUTHENTICATE, "{name}");
+            headers.insert(name, HeaderValue::from_static("x"));
             take_out_of_response(&mut headers);
             assert!(headers.is_empty(), "{name}");
         }
