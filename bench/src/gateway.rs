@@ -1,11 +1,13 @@
 //! What `hallpass gateway` costs a request, beside Envoy's `jwt_authn` with its cache, Spring Cloud Gateway, and an nginx that checks nothing.
 //!
-//! Each row is a gateway on one core, in front of an nginx on the other that responds by itself; the load is `wrk` (or `h2load`), with
-//! good tokens. What a process costs is its CPU time, which moves little when the machine has other work.
+//! Each row is a gateway on one core, with load and service on the other: one process that never sleeps, or, where bodies are large or HTTP/2 is spoken,
+//! `wrk` (or `h2load`) and an nginx that responds by itself. Tokens are good ones. What a process costs is its CPU time, which moves little when the machine
+//! has other work.
 
+pub(crate) mod awake;
 mod extent;
-mod idle;
 mod load;
+pub(crate) mod parts;
 mod product;
 mod row;
 mod stand;
@@ -66,9 +68,9 @@ fn head(extent: &Extent) {
         extent.rounds, extent.seconds, extent.seconds
     );
     println!(
-        "| row | req/s | CPU us a request | requests per CPU-second, of nginx / of Envoy | ms p50 / p99 | MiB in memory | rounds |"
+        "| row | req/s | CPU us a request | requests per CPU-second, of nginx / of Envoy | ms p50 / p99 | p99, of nginx | MiB in memory | rounds |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
 }
 
 type Turns = Vec<Option<Cost>>;
@@ -90,25 +92,28 @@ fn print_line(row: &Row, turns: &Turns, (nginx, envoy): (Option<&Turns>, Option<
         .filter_map(|(round, cost)| Some((round, cost.as_ref()?)))
         .collect();
     if kept.is_empty() {
-        println!("| {} | - | - | - | - | - | 0 |", row.name);
+        println!("| {} | - | - | - | - | - | - | 0 |", row.name);
         return;
     }
     let of = |of: fn(&Cost) -> f64| middle(kept.iter().map(|(_, cost)| of(cost)));
-    let ratio = |others: Option<&Turns>| {
+    let ratio = |others: Option<&Turns>, of: fn(&Cost, &Cost) -> f64| {
         let others = others.filter(|_| row.work != Work::Memory);
         let ratios = kept.iter().filter_map(|(round, cost)| {
             let other = others?.get(*round)?.as_ref()?;
-            Some(other.micros / cost.micros)
+            Some(of(other, cost)).filter(|ratio| ratio.is_finite())
         });
-        let ratio = middle(ratios);
-        match ratio.is_nan() {
-            true => "-".to_owned(),
-            false => format!("{:.0} %", ratio * 100.0),
+        match middle(ratios) {
+            ratio if ratio.is_nan() => "-".to_owned(),
+            ratio => format!("{:.0} %", ratio * 100.0),
         }
     };
+    let cheaper: fn(&Cost, &Cost) -> f64 = |other, cost| other.micros / cost.micros;
     let times = match of(|cost| cost.p99) {
-        0.0 => "-".to_owned(),
-        p99 => format!("{:.2} / {p99:.2}", of(|cost| cost.p50)),
+        0.0 => "- | -".to_owned(),
+        p99 => {
+            let later = ratio(nginx, |other, cost| cost.p99 / other.p99);
+            format!("{:.2} / {p99:.2} | {later}", of(|cost| cost.p50))
+        }
     };
     let memory = match of(|cost| cost.mebibytes_before) {
         0.0 => format!("{:.1}", of(|cost| cost.mebibytes)),
@@ -119,8 +124,8 @@ fn print_line(row: &Row, turns: &Turns, (nginx, envoy): (Option<&Turns>, Option<
         row.name,
         of(|cost| cost.per_second),
         of(|cost| cost.micros),
-        ratio(nginx),
-        ratio(envoy),
+        ratio(nginx, cheaper),
+        ratio(envoy, cheaper),
         kept.len(),
     );
 }

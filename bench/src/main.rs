@@ -33,7 +33,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 23] = [
+const MEASUREMENTS: [(&str, Measurement); 25] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -51,6 +51,10 @@ const MEASUREMENTS: [(&str, Measurement); 23] = [
     ("feign-throughput-server", feign_throughput::serve),
     // Not among `all`: it wants other gateways, `wrk` and the executable beside it.
     ("gateway", gateway::run),
+    // Not for people: the load that gateway starts.
+    ("gateway-load", gateway::awake::serve),
+    // Not for people: a proxy that gateway compares with.
+    ("gateway-part", gateway::parts::serve),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
     ("outages", outages::run),
     // Not for people: a service that outages starts.

@@ -2,14 +2,19 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
 
-use crate::children::{PATIENCE, resident};
+use crate::children::resident;
 use crate::measure::Failure;
 
 /// Clock ticks of /proc per second; fixed by the kernel's interface to programs.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Longer than any start takes, of a program in a JVM too.
+const PATIENCE: Duration = Duration::from_secs(180);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Killed when dropped.
 pub(crate) struct Process(Child);
@@ -23,6 +28,10 @@ impl Drop for Process {
 }
 
 impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// What it has used so far, in user and kernel mode.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
         cpu_seconds_of(&self.0.id().to_string())
@@ -74,7 +83,8 @@ pub(crate) fn start(
             let said = std::fs::read_to_string(folder.join("log"))?;
             return Err(format!("{pinned:?} does not listen: {said}").into());
         }
-        std::thread::yield_now();
+        // Not in a loop without a pause: what starts has one core.
+        std::thread::park_timeout(LOOK);
     }
     Ok(process)
 }

@@ -22,22 +22,16 @@ pub(crate) struct Load<'a> {
     pub(crate) token: Option<&'a str>,
 }
 
-/// Makes requests that are not all the same: a file in Lua, and what it is told.
-pub(crate) struct Script<'a> {
-    pub(crate) file: &'a Path,
-    pub(crate) arguments: &'a [String],
-}
-
 impl Load<'_> {
     /// Over so many connections, on core 1.
     pub(crate) fn run(&self, connections: usize, seconds: u64) -> Result<Seen, Failure> {
         self.run_by(None, connections, seconds)
     }
 
-    /// The same by a script.
+    /// The same by a script in Lua.
     pub(crate) fn run_by(
         &self,
-        script: Option<&Script<'_>>,
+        script: Option<&Path>,
         connections: usize,
         seconds: u64,
     ) -> Result<Seen, Failure> {
@@ -53,12 +47,9 @@ impl Load<'_> {
             command.args(["-H", &header]);
         }
         if let Some(script) = script {
-            command.arg("-s").arg(script.file);
+            command.arg("-s").arg(script);
         }
         command.arg(self.url);
-        if let Some(script) = script {
-            command.arg("--").args(script.arguments);
-        }
         let run = command.output()?;
         let said = String::from_utf8_lossy(&run.stdout).into_owned();
         read(&said).ok_or_else(|| {

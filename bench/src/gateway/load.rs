@@ -10,20 +10,8 @@ use crate::wrk;
 
 /// More than a cache of 16 MiB keeps, and than Envoy's keeps.
 const TOKENS: usize = 60_000;
-const HOST: &str = "shop.example";
+pub(super) const HOST: &str = "shop.example";
 
-/// One token after the other; the first argument is their file, the second where in it to begin.
-const TOKENS_BY_LUA: &str = r#"
-local tokens, at = {}, 0
-function init(arguments)
-  for line in io.lines(arguments[1]) do tokens[#tokens + 1] = line end
-  at = tonumber(arguments[2])
-end
-function request()
-  at = at % #tokens + 1
-  return wrk.format("GET", nil, { ["Authorization"] = "Bearer " .. tokens[at] })
-end
-"#;
 const UPLOAD_BY_LUA: &str = r#"
 wrk.method = "POST"
 wrk.body = string.rep("x", 1024 * 1024)
@@ -32,8 +20,9 @@ wrk.body = string.rep("x", 1024 * 1024)
 /// Tokens and scripts, as files.
 pub(super) struct Loads {
     token: String,
+    /// With that token alone, and with many.
+    one_token: PathBuf,
     tokens: PathBuf,
-    tokens_by_lua: PathBuf,
     upload_by_lua: PathBuf,
 }
 
@@ -41,8 +30,6 @@ pub(super) struct Loads {
 pub(super) struct Seen {
     pub(super) requests: f64,
     pub(super) per_second: f64,
-    pub(super) p50: f64,
-    pub(super) p99: f64,
 }
 
 impl Loads {
@@ -54,73 +41,60 @@ impl Loads {
         }
         let loads = Self {
             token: mint.token("alice")?,
+            one_token: folder.join("token"),
             tokens: folder.join("tokens"),
-            tokens_by_lua: folder.join("tokens.lua"),
             upload_by_lua: folder.join("upload.lua"),
         };
         std::fs::write(&loads.tokens, tokens)?;
-        std::fs::write(&loads.tokens_by_lua, TOKENS_BY_LUA)?;
+        std::fs::write(&loads.one_token, &loads.token)?;
         std::fs::write(&loads.upload_by_lua, UPLOAD_BY_LUA)?;
         Ok(loads)
     }
 
-    /// One good request.
-    pub(super) fn request(&self) -> String {
-        let token = &self.token;
-        format!("GET /orders/7 HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n\r\n")
+    /// The file of the tokens for that kind of load.
+    pub(super) fn tokens_for(&self, work: Work) -> &Path {
+        match work {
+            Work::Uncached => &self.tokens,
+            _ => &self.one_token,
+        }
     }
 
-    /// `from`: how many requests were made before, so that no token comes again soon.
+    /// For loads that are not made in one process with the service.
     pub(super) fn run(
         &self,
         (work, port): (Work, u16),
         connections: usize,
         seconds: u64,
-        from: f64,
     ) -> Result<Seen, Failure> {
-        if work == Work::Http2 {
-            return self.run_http2(port, seconds);
+        if let Some(scheme) = work.http2_scheme() {
+            return self.run_http2((scheme, port), seconds);
         }
         let path = match work {
             Work::Down => "/mb",
             Work::Up => "/upload",
             _ => "/orders/7",
         };
-        let arguments = match work {
-            Work::Uncached => vec![self.tokens.display().to_string(), format!("{from:.0}")],
-            _ => Vec::new(),
-        };
-        let file = match work {
-            Work::Uncached => Some(&self.tokens_by_lua),
-            Work::Up => Some(&self.upload_by_lua),
-            _ => None,
-        };
-        let script = file.map(|file| wrk::Script {
-            file,
-            arguments: &arguments,
-        });
+        let script = (work == Work::Up).then_some(&*self.upload_by_lua);
         let load = wrk::Load {
             host: HOST,
             url: &format!("http://127.0.0.1:{port}{path}"),
-            token: (work != Work::Uncached).then_some(&self.token),
+            token: Some(&self.token),
         };
-        let seen = load.run_by(script.as_ref(), connections, seconds)?;
+        let seen = load.run_by(script, connections, seconds)?;
         Ok(Seen {
             requests: seen.requests,
             per_second: seen.per_second,
-            p50: seen.p50,
-            p99: seen.p99,
         })
     }
 
     /// By `h2load`: 8 connections with 32 requests under way on each, after a second of warm-up.
-    fn run_http2(&self, port: u16, seconds: u64) -> Result<Seen, Failure> {
+    fn run_http2(&self, (scheme, port): (&str, u16), seconds: u64) -> Result<Seen, Failure> {
         let run = Command::new("taskset")
             .args(["-c", "1", "h2load", "-t1", "-c8", "-m32"])
             .arg(format!("--duration={seconds}"))
             .arg("--header")
             .arg(format!("authorization: Bearer {}", self.token))
-            .arg(format!("http://127.0.0.1:{port}/orders/7"))
+            .arg(format!("{scheme}://127.0.0.1:{port}/orders/7"))
             .output()?;
         let said = String::from_utf8_lossy(&run.stdout).into_owned();
         read_http2(&said).ok_or_else(|| {
@@ -150,7 +124,5 @@ fn read_http2(said: &str) -> Option<Seen> {
     is_good.then_some(Seen {
         requests: good,
         per_second,
-        p50: 0.0,
-        p99: 0.0,
     })
 }

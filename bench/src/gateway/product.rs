@@ -10,9 +10,20 @@ use crate::proxy_tools::{envoy, hallpass, nginx, target};
 /// What the files name.
 pub(super) struct Around {
     pub(super) service: u16,
+    /// Of the service that is in one process with the load.
+    pub(super) awake: u16,
     pub(super) gateway: u16,
     pub(super) issuer: u16,
     pub(super) jwks: String,
+}
+
+impl Around {
+    fn service_of(&self, work: Work) -> u16 {
+        match work.is_awake() {
+            true => self.awake,
+            false => self.service,
+        }
+    }
 }
 
 /// The name of the file: Envoy goes by its ending, and the others do not mind.
@@ -24,19 +35,53 @@ pub(super) fn write(row: &Row, around: &Around, folder: &Path) -> Result<(), Fai
         Product::Nginx => (NGINX.to_owned(), FILE),
         Product::Envoy => (ENVOY.replace("JWKS", &around.jwks), FILE),
         Product::Spring => (SPRING.to_owned(), "application.yaml"),
-        Product::Hallpass | Product::HallpassWithLogs => (ours(row), FILE),
+        Product::Hallpass | Product::HallpassWithLogs | Product::Part(_) => (ours(row), FILE),
     };
+    let service = around.service_of(row.work);
     let text = text
+        .replace("KEYS_PORT", &around.service.to_string())
         .replace("GATEWAY_PORT", &around.gateway.to_string())
-        .replace("SERVICE_PORT", &around.service.to_string())
+        .replace("SERVICE_PORT", &service.to_string())
         .replace("ISSUER_PORT", &around.issuer.to_string())
-        .replace("HTTP2", if row.work == Work::Http2 { "http2" } else { "" });
+        .replace("SPOKEN", spoken(row))
+        .replace("UPGRADES", upgrades(row));
     Ok(std::fs::write(folder.join(name), text)?)
 }
 
+/// What is spoken with callers, where that is not HTTP/1 or HTTP/2 on a plain socket.
+const fn spoken(row: &Row) -> &'static str {
+    match (row.product, row.work) {
+        (Product::Nginx, Work::Http2) => "http2",
+        (Product::Nginx, Work::Http2Tls) => "ssl http2",
+        (Product::Envoy, Work::Http2Tls) => ENVOY_TLS,
+        (_, Work::Http2Tls) => {
+            "tls: { certificate-file: certificate.pem, private-key-file: key.pem }"
+        }
+        _ => "",
+    }
+}
+
+/// How nginx has connections to the service go on.
+const fn upgrades(row: &Row) -> &'static str {
+    match row.work {
+        Work::WebSocket => {
+            "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"
+        }
+        _ => "proxy_set_header Connection '';",
+    }
+}
+
 /// To be started in the folder of the file, with one core.
-pub(super) fn command(product: Product) -> Result<Command, Failure> {
-    match product {
+pub(super) fn command(row: &Row, around: &Around) -> Result<Command, Failure> {
+    match row.product {
+        Product::Part(part) => {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(["gateway-part", part.name(), FILE]);
+            for port in [around.gateway, around.service_of(row.work)] {
+                command.arg(format!("127.0.0.1:{port}"));
+            }
+            Ok(command)
+        }
         Product::Nginx => Ok(nginx(FILE)),
         Product::Envoy => envoy(FILE),
         Product::Hallpass | Product::HallpassWithLogs => {
@@ -83,6 +128,7 @@ fn ours(row: &Row) -> String {
   service: {{ name: shop }}
   gateway:
     listen: '127.0.0.1:GATEWAY_PORT'
+    SPOKEN
     management: {{ listen: '127.0.0.1:0' }}
     connections-per-address: 20000
     access-log: {{ level: {access_log} }}
@@ -123,11 +169,13 @@ http {
     scgi_temp_path scgi;
     upstream service { server 127.0.0.1:SERVICE_PORT; keepalive 64; keepalive_requests 1000000000; }
     server {
-        listen 127.0.0.1:GATEWAY_PORT HTTP2 backlog=4096;
+        listen 127.0.0.1:GATEWAY_PORT SPOKEN backlog=4096;
+        ssl_certificate certificate.pem;
+        ssl_certificate_key key.pem;
         location / {
             proxy_pass http://service;
             proxy_http_version 1.1;
-            proxy_set_header Connection '';
+            UPGRADES
             proxy_request_buffering off;
             proxy_max_temp_file_size 0;
         }
@@ -142,11 +190,13 @@ static_resources:
     - name: edge
       address: { socket_address: { address: 127.0.0.1, port_value: GATEWAY_PORT } }
       filter_chains:
-        - filters:
+        - SPOKEN
+          filters:
             - name: envoy.filters.network.http_connection_manager
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: edge
+                upgrade_configs: [{ upgrade_type: websocket }]
                 route_config:
                   name: all
                   virtual_hosts:
@@ -180,12 +230,14 @@ static_resources:
         endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: SERVICE_PORT } } } }] }]
 "#;
 
+const ENVOY_TLS: &str = r#"transport_socket: { name: envoy.transport_sockets.tls, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: { alpn_protocols: [h2], tls_certificates: [{ certificate_chain: { filename: certificate.pem }, private_key: { filename: key.pem } }] } } }"#;
+
 /// Tokens go on as they came: that is what its routes do with `Authorization`.
 const SPRING: &str = "
 server: { port: GATEWAY_PORT, address: 127.0.0.1, forward-headers-strategy: none }
 spring:
   security.oauth2.resourceserver.jwt:
-    jwk-set-uri: http://127.0.0.1:SERVICE_PORT/jwks.json
+    jwk-set-uri: http://127.0.0.1:KEYS_PORT/jwks.json
     issuer-uri: internal
     audiences: shop
   cloud.gateway.server.webflux:

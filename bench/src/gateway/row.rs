@@ -1,5 +1,7 @@
 //! What is compared.
 
+use super::parts::Part;
+
 /// One gateway under one kind of load.
 pub(super) struct Row {
     pub(super) name: &'static str,
@@ -15,6 +17,8 @@ pub(super) enum Product {
     /// With a line for each decision and each request.
     HallpassWithLogs,
     Nginx,
+    /// A proxy of this program, that is less than a gateway.
+    Part(Part),
     Spring,
 }
 
@@ -32,6 +36,10 @@ pub(super) enum Work {
     Up,
     /// HTTP/2 on a plain socket.
     Http2,
+    /// HTTP/2 over TLS.
+    Http2Tls,
+    /// Messages over WebSockets, which come back.
+    WebSocket,
     /// While 5,000 other connections are open and say nothing.
     Idle,
     /// After a million requests, and after another million.
@@ -45,7 +53,24 @@ impl Work {
 
     /// Whether times over few connections say something.
     pub(super) const fn has_times(self) -> bool {
-        matches!(self, Self::Cached | Self::Uncached | Self::Exchange)
+        matches!(
+            self,
+            Self::Cached | Self::Uncached | Self::Exchange | Self::WebSocket
+        )
+    }
+
+    /// How a URL begins, where HTTP/2 is spoken.
+    pub(super) const fn http2_scheme(self) -> Option<&'static str> {
+        match self {
+            Self::Http2 => Some("http"),
+            Self::Http2Tls => Some("https"),
+            _ => None,
+        }
+    }
+
+    /// Whether load and service are the one process that never sleeps.
+    pub(super) const fn is_awake(self) -> bool {
+        self.has_times() || matches!(self, Self::Idle)
     }
 }
 
@@ -57,7 +82,7 @@ const fn row(name: &'static str, product: Product, work: Work) -> Row {
     }
 }
 
-pub(super) const ROWS: [Row; 21] = [
+pub(super) const ROWS: [Row; 30] = [
     row("nginx, no check", Product::Nginx, Work::Cached),
     row(
         "Envoy, jwt_authn with its cache",
@@ -69,6 +94,21 @@ pub(super) const ROWS: [Row; 21] = [
     row(
         "hallpass gateway, all decisions and requests in its logs",
         Product::HallpassWithLogs,
+        Work::Cached,
+    ),
+    row(
+        "part: hyper and our transport",
+        Product::Part(Part::Transport),
+        Work::Cached,
+    ),
+    row(
+        "part: our listener and transport",
+        Product::Part(Part::Listener),
+        Work::Cached,
+    ),
+    row(
+        "part: listener, decision and transport",
+        Product::Part(Part::Decision),
         Work::Cached,
     ),
     row(
@@ -99,6 +139,20 @@ pub(super) const ROWS: [Row; 21] = [
     row("nginx, HTTP/2", Product::Nginx, Work::Http2),
     row("Envoy, HTTP/2", Product::Envoy, Work::Http2),
     row("hallpass gateway, HTTP/2", Product::Hallpass, Work::Http2),
+    row("nginx, HTTP/2 over TLS", Product::Nginx, Work::Http2Tls),
+    row("Envoy, HTTP/2 over TLS", Product::Envoy, Work::Http2Tls),
+    row(
+        "hallpass gateway, HTTP/2 over TLS",
+        Product::Hallpass,
+        Work::Http2Tls,
+    ),
+    row("nginx, WebSocket messages", Product::Nginx, Work::WebSocket),
+    row("Envoy, WebSocket messages", Product::Envoy, Work::WebSocket),
+    row(
+        "hallpass gateway, WebSocket messages",
+        Product::Hallpass,
+        Work::WebSocket,
+    ),
     row("nginx, 5,000 idle connections", Product::Nginx, Work::Idle),
     row("Envoy, 5,000 idle connections", Product::Envoy, Work::Idle),
     row(

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::awake::{Asked, Awake};
 use super::extent::Extent;
-use super::idle::open;
-use super::load::{Loads, Seen};
+use super::load::{HOST, Loads, Seen};
 use super::product::{Around, command, write};
 use super::row::{Product, Row, Work};
 use crate::children::{Issuer, free_address, get};
@@ -19,6 +19,8 @@ use crate::proxy_tools::{Mint, nginx};
 const MANY: usize = 32;
 /// Connections for times: few, so that they are not those of a queue.
 const FEW: usize = 2;
+/// Connections that are open, have been used once, and say nothing.
+const IDLE: usize = 5_000;
 const LOOKS: usize = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// One response of 1 MiB.
@@ -43,7 +45,7 @@ pub(super) struct Stand {
     around: Around,
     loads: Loads,
     /// Requests so far with tokens that change.
-    sent: Cell<f64>,
+    sent: Cell<usize>,
     folder: TempDir,
 }
 
@@ -57,12 +59,17 @@ impl Stand {
         takes(&issuer, &mint).await?;
         let around = Around {
             service: free_address()?.port(),
+            awake: free_address()?.port(),
             gateway: free_address()?.port(),
             issuer: issuer.address().port(),
             jwks: mint.jwks(),
         };
         std::fs::write(folder.path().join("jwks.json"), mint.jwks())?;
         std::fs::write(folder.path().join("mb"), vec![b'x'; LARGE])?;
+        let certified = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
+        std::fs::write(folder.path().join("certificate.pem"), certified.cert.pem())?;
+        let key = certified.signing_key.serialize_pem();
+        std::fs::write(folder.path().join("key.pem"), key)?;
         let file = SERVICE.replace("PORT", &around.service.to_string());
         std::fs::write(folder.path().join("service.conf"), file)?;
         let mut service = nginx("service.conf");
@@ -72,7 +79,7 @@ impl Stand {
             _issuer: issuer,
             around,
             loads: Loads::write(&mint, folder.path())?,
-            sent: Cell::new(0.0),
+            sent: Cell::new(0),
             folder,
         })
     }
@@ -80,7 +87,7 @@ impl Stand {
     /// One row for once: many connections for CPU time, few for times.
     pub(super) fn turn(&self, row: &Row, extent: &Extent) -> Result<Cost, Failure> {
         write(row, &self.around, self.folder.path())?;
-        let mut command = command(row.product)?;
+        let mut command = command(row, &self.around)?;
         let port = self.around.gateway;
         let gateway = start("0", &mut command, self.folder.path(), port)?;
         // What comes first is warm-up: connections, keys, caches, compiled code.
@@ -88,27 +95,66 @@ impl Stand {
             Product::Spring => extent.jvm_seconds,
             _ => 1,
         };
+        if row.work.is_awake() {
+            return self.awake(row.work, &gateway, (extent.seconds, warm_up));
+        }
         self.load(row.work, MANY, warm_up)?;
         match row.work {
-            Work::Memory => return self.memory(&gateway, extent),
-            Work::Idle => {
-                let idle = open(port, &self.loads.request())?;
-                let cost = self.cost(row.work, &gateway, extent);
-                drop(idle);
-                return cost;
-            }
-            _ => {}
+            Work::Memory => self.memory(&gateway, extent),
+            work => self.cost(work, &gateway, extent),
         }
-        let cost = self.cost(row.work, &gateway, extent)?;
-        if !row.work.has_times() {
-            return Ok(cost);
+    }
+
+    /// By the load that never sleeps.
+    fn awake(
+        &self,
+        work: Work,
+        gateway: &Process,
+        (seconds, warm_up): (u64, u64),
+    ) -> Result<Cost, Failure> {
+        let many = self.ask(work, gateway, MANY, (seconds, warm_up))?;
+        if many.requests == 0.0 {
+            return Err("no request came to its end".into());
         }
-        let few = self.load(row.work, FEW, extent.seconds)?;
-        Ok(Cost {
-            p50: few.p50,
-            p99: few.p99,
-            ..cost
-        })
+        let mut cost = Cost {
+            per_second: many.per_second,
+            micros: many.cpu * 1e6 / many.requests,
+            mebibytes: gateway.mebibytes()?,
+            ..Cost::default()
+        };
+        drop(many);
+        if work.has_times() {
+            let few = self.ask(work, gateway, FEW, (seconds, 0))?;
+            (cost.p50, cost.p99) = (few.p50, few.p99);
+        }
+        Ok(cost)
+    }
+
+    fn ask(
+        &self,
+        work: Work,
+        gateway: &Process,
+        connections: usize,
+        (seconds, warm_up): (u64, u64),
+    ) -> Result<Awake, Failure> {
+        let asked = Asked {
+            service: self.around.awake,
+            gateway: self.around.gateway,
+            process: gateway.id(),
+            tokens: self.loads.tokens_for(work),
+            from: self.sent.get(),
+            host: HOST,
+            connections,
+            idle: if work == Work::Idle { IDLE } else { 0 },
+            websocket: work == Work::WebSocket,
+            seconds,
+            warm_up,
+        };
+        let awake = asked.run()?;
+        if work == Work::Uncached {
+            self.sent.set(self.sent.get() + awake.all);
+        }
+        Ok(awake)
     }
 
     fn cost(&self, work: Work, gateway: &Process, extent: &Extent) -> Result<Cost, Failure> {
@@ -145,11 +191,7 @@ impl Stand {
 
     fn load(&self, work: Work, connections: usize, seconds: u64) -> Result<Seen, Failure> {
         let to = (work, self.around.gateway);
-        let seen = self.loads.run(to, connections, seconds, self.sent.get())?;
-        if work == Work::Uncached {
-            self.sent.set(self.sent.get() + seen.requests);
-        }
-        Ok(seen)
+        self.loads.run(to, connections, seconds)
     }
 }
 
