@@ -5,6 +5,7 @@
 //! real `hallpass issuer`, and both verify. Redis and Nacos are real servers. Each service is a process of its own.
 
 mod clock;
+mod edge;
 mod estate;
 mod faults;
 mod instances;
@@ -48,9 +49,17 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
             name => names.push(name.to_owned()),
         }
     }
-    let rows = chosen(&names)?;
+    let (rows, edge_rows) = chosen(&names)?;
     let _as_many_as_allowed = raise_descriptor_limit();
-    runtime()?.block_on(all(&rows, Duration::from_secs(seconds), rate))
+    let length = Duration::from_secs(seconds);
+    runtime()?.block_on(async {
+        let mut faults = all(&rows, length, rate).await?;
+        faults.extend(edge::all(&edge_rows, length, rate).await);
+        match faults[..] {
+            [] => Ok(()),
+            _ => Err(faults.join("; ").into()),
+        }
+    })
 }
 
 /// `outages-service ROLE FILE`: one of the services as a process of its own, until its standard input ends.
@@ -59,7 +68,12 @@ pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
         return Err("outages-service needs a role and a file".into());
     };
     let runtime = runtime()?;
-    let served = runtime.block_on(service::serve(role, file));
+    let served = runtime.block_on(async {
+        match role.as_str() {
+            edge::ROLE => edge::serve(file).await,
+            role => service::serve(role, file).await,
+        }
+    });
     runtime.shutdown_background();
     served
 }
@@ -71,19 +85,30 @@ fn runtime() -> Outcome<Runtime> {
         .build()?)
 }
 
-fn chosen(names: &[String]) -> Outcome<Vec<Row>> {
+fn chosen(names: &[String]) -> Outcome<(Vec<Row>, Vec<edge::Row>)> {
     if names.is_empty() {
-        return Ok(ROWS.to_vec());
+        return Ok((ROWS.to_vec(), edge::ROWS.to_vec()));
     }
-    let find = |name: &String| ROWS.iter().find(|row| row.name == *name).copied();
-    let rows: Option<Vec<Row>> = names.iter().map(find).collect();
-    rows.ok_or_else(|| {
-        let known: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-        format!("rows are: {}", known.join(", ")).into()
-    })
+    let (mut rows, mut edge_rows) = (Vec::new(), Vec::new());
+    for name in names {
+        let found = ROWS.iter().find(|row| row.name == *name);
+        let at_the_edge = edge::ROWS.iter().find(|row| row.name == *name);
+        if found.is_none() && at_the_edge.is_none() {
+            let known = ROWS.iter().map(|row| row.name);
+            let known: Vec<&str> = known.chain(edge::ROWS.iter().map(|row| row.name)).collect();
+            return Err(format!("rows are: {}", known.join(", ")).into());
+        }
+        rows.extend(found);
+        edge_rows.extend(at_the_edge);
+    }
+    Ok((rows, edge_rows))
 }
 
-async fn all(rows: &[Row], length: Duration, rate: u32) -> Result<(), Failure> {
+/// What the rows have shown that they should not.
+async fn all(rows: &[Row], length: Duration, rate: u32) -> Result<Vec<String>, Failure> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut nacos = match rows.iter().any(|row| row.nacos) {
         true => Some(Nacos::start().await?),
         false => None,
@@ -104,10 +129,7 @@ async fn all(rows: &[Row], length: Duration, rate: u32) -> Result<(), Failure> {
             Err(error) => faults.push(format!("{}: {error}", row.name)),
         }
     }
-    match faults[..] {
-        [] => Ok(()),
-        _ => Err(faults.join("; ").into()),
-    }
+    Ok(faults)
 }
 
 async fn one(

@@ -9,7 +9,7 @@ use super::watch::{Look, longest_pause};
 use crate::children::sum;
 
 /// Less of the planned rate than this is no such load.
-const LEAST_RATE: f64 = 0.95;
+pub(super) const LEAST_RATE: f64 = 0.95;
 /// The seed's share of hits.
 const LEAST_HITS: f64 = 90.0;
 /// A new primary is followed within this.
@@ -49,9 +49,9 @@ pub(super) fn line(row: &Row, measured: &Measured) -> Vec<String> {
     let failed: usize = failures.values().sum();
     let rate = rate(&measured.calls);
     let (fault, end) = (measured.fault, measured.end);
-    let before = times(measured, |at| at < fault);
-    let during = times(measured, |at| at >= fault && at < end);
-    let after = times(measured, |at| at >= end);
+    let before = times(&measured.calls, |at| at < fault);
+    let during = times(&measured.calls, |at| at >= fault && at < end);
+    let after = times(&measured.calls, |at| at >= end);
     let (asked, refused) = token_requests(measured);
     let memory = hits(&measured.caller, "memory");
     let redis = hits(&measured.order, "redis");
@@ -166,7 +166,7 @@ fn shows(row: &Row, measured: &Measured, pause: Option<(Duration, Duration)>) ->
     faults
 }
 
-fn failures(calls: &[Call]) -> BTreeMap<&str, usize> {
+pub(super) fn failures(calls: &[Call]) -> BTreeMap<&str, usize> {
     let mut failures = BTreeMap::new();
     for why in calls.iter().filter_map(|call| call.failure.as_deref()) {
         *failures.entry(why).or_default() += 1;
@@ -176,14 +176,14 @@ fn failures(calls: &[Call]) -> BTreeMap<&str, usize> {
 
 /// Calls that ended, a second, until the last of them had ended.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn rate(calls: &[Call]) -> f64 {
+pub(super) fn rate(calls: &[Call]) -> f64 {
     let ended = calls.iter().map(|call| call.planned + call.took).max();
     calls.len() as f64 / ended.unwrap_or_default().as_secs_f64()
 }
 
 /// Middle, 99th of a hundred and longest of the calls that were planned then, in milliseconds.
-fn times(measured: &Measured, is_then: impl Fn(Duration) -> bool) -> String {
-    let calls = measured.calls.iter().filter(|call| is_then(call.planned));
+pub(super) fn times(calls: &[Call], is_then: impl Fn(Duration) -> bool) -> String {
+    let calls = calls.iter().filter(|call| is_then(call.planned));
     let mut times: Vec<Duration> = calls.map(|call| call.took).collect();
     times.sort();
     let at = |percent: usize| times.get(times.len() * percent / 100).or(times.last());
