@@ -108,7 +108,9 @@ impl Attempts<'_> {
             number += 1;
             let request = next.into_request();
             (tried, spare) = self.once_more(request, number, &instances).await;
-            instances.extend(tried.instance.take());
+            // Once each: whether there is an only one, which may be starting, is asked of this list.
+            let instance = tried.instance.take();
+            instances.extend(instance.filter(|it| !instances.contains(it)));
         }
         tried.result
     }
