@@ -1,6 +1,7 @@
 //! The files, which change as a whole.
 //!
-//! Each generation is a folder of its own; `current` is a link to the one that counts, and is replaced in one step. Whoever reads by
+//! Each generation is a folder of its own; `current` is a link to the one that counts, and is replaced in one step. The one before stays
+//! until the next, for those who are on the way to its files. Whoever reads by
 //! `current/NAME` may find the key of one and the certificate of the next in the moment between two reads: `hallpass-tls` notices that, and
 //! looks again.
 
@@ -59,6 +60,7 @@ impl Folder {
     ) -> Result<(), CertificateError> {
         create_folder(&self.0).map_err(at(&self.0))?;
         let (number, before) = self.next_number().map_err(at(&self.0))?;
+        let last = fs::read_link(self.0.join(CURRENT)).ok();
         let name = format!("..{number}");
         let folder = self.0.join(&name);
         // Another process that writes here has none of ours.
@@ -69,7 +71,10 @@ impl Folder {
             let _left_over = fs::remove_dir_all(&folder);
             return Err(error);
         }
-        for old in before {
+        // The last one stays until the next: somebody may be on the way through its link.
+        let is_last =
+            |old: &Path| last.is_some() && old.file_name() == last.as_deref().map(Path::as_os_str);
+        for old in before.into_iter().filter(|old| !is_last(old)) {
             // A folder that stays costs nothing but its place.
             let _gone = fs::remove_dir_all(old);
         }
@@ -108,8 +113,9 @@ impl Folder {
         link_to(Path::new(name), &link).map_err(at(&link))?;
         let current = self.0.join(CURRENT);
         fs::rename(&link, &current).map_err(at(&current))?;
-        // Before what it pointed to is gone.
-        sync_folder(&self.0).map_err(at(&self.0))
+        // Before what it pointed to is gone. It counts from here on, whatever this says.
+        let _synced = sync_folder(&self.0);
+        Ok(())
     }
 
     /// The number of the next generation, and the folders of those before.
@@ -253,7 +259,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&files.ca_file).unwrap(), "another");
         assert_eq!(key_of(&folder), "three");
         assert_eq!(folder.until(), Some(7));
-        assert_eq!(entries(&place), 2, "one generation and the link to it");
+        assert_eq!(entries(&place), 3, "it, the one before, and the link");
         let mode = fs::metadata(place.path().join("tls")).unwrap();
         assert_eq!(mode.permissions().mode() & 0o777, 0o700);
     }
@@ -278,7 +284,7 @@ mod tests {
         );
         fs::remove_dir(in_the_way).unwrap();
         folder.replace(&generation("two"), GOOD).unwrap();
-        assert_eq!((key_of(&folder), entries(&place)), ("two".to_owned(), 2));
+        assert_eq!((key_of(&folder), entries(&place)), ("two".to_owned(), 3));
     }
 
     #[test]
