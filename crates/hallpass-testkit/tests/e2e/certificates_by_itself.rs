@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -16,6 +17,7 @@ use hallpass::prelude::*;
 use hallpass::tls::{ClientTls, ClientTlsSettings, PeerCertificates, TestAuthority, TlsMetrics};
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer, rotate_authority};
+use hallpass_testkit::{Fault, FaultProxy};
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use tempfile::TempDir;
@@ -59,28 +61,7 @@ impl Estate {
         fs::write(folder.path().join("server-ca.crt"), authority.pem()).unwrap();
         let certificate = authority.certificate(&["127.0.0.1"]);
         let _settings = certificate.write(folder.path(), "issuer");
-        let client = |id: &str| {
-            format!(
-                "      - {{ client-id: {id}, client-secret: {SECRET}, scopes: [internal-service], audiences: [service-system], \
-                 tls-client-certificate-bound-access-tokens: true, \
-                 certificate: {{ spiffe-id: 'spiffe://shop.example/{id}', dns-names: [localhost] }} }}\n"
-            )
-        };
-        let clients = [client("order-service"), client("service-system")].concat();
-        let settings: IssuerSettings = load(
-            folder.path(),
-            &format!(
-                "
-hallpass:
-  issuer:
-    listen: 127.0.0.1:0
-    store: issuer.db
-    tls: {{ certificate-file: issuer.crt, private-key-file: issuer.key, client-auth: any }}
-    ca: {{ trust-domain: shop.example, certificates-per-client-per-hour: 1000 }}
-    clients:
-{clients}"
-            ),
-        );
+        let settings: IssuerSettings = load(folder.path(), &issuer_yaml(SECRET));
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let clock = Arc::new(ManualClock::at(now));
         let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
@@ -94,31 +75,38 @@ hallpass:
 
     /// It calls `service-system` at this port.
     async fn service(&self, id: &str, callee: u16) -> Service {
+        let at = self.issuer.local_addr();
+        let settings = self.service_settings(id, callee, at);
+        let hallpass = self.begin(&settings).await.unwrap();
+        Service { settings, hallpass }
+    }
+
+    async fn begin(&self, settings: &Settings) -> Result<Hallpass, hallpass::Error> {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        Hallpass::builder(settings).clock(clock).start().await
+    }
+
+    /// It finds the issuer there.
+    fn service_settings(&self, id: &str, callee: u16, issuer: SocketAddr) -> Settings {
         let yaml = format!(
             "
 hallpass:
   service: {{ name: {id}, tls: {{ client-auth: need }} }}
-  certificates: {{ from: '{}', folder: {id} }}
+  certificates: {{ from: 'https://{issuer}/ca/v1/certificate', folder: {id} }}
   tls: {{ ca-file: server-ca.crt, system-roots: false }}
   discovery: {{ static: {{ service-system: ['https://localhost:{callee}'] }} }}
-  internal-token: {{ client-id: {id}, client-secret: {SECRET}, scope: internal-service, token-url: '{}' }}
+  internal-token: {{ client-id: {id}, client-secret: {SECRET}, scope: internal-service, token-url: 'https://{issuer}/oauth2/token' }}
   security:
     internal-jwt:
       issuer: internal
-      jwks-url: '{}'
+      jwks-url: 'https://{issuer}/oauth2/jwks'
       bound: certificate
       routes: [ {{ path: /internal/**, rule: internal-only, peers: 'spiffe://shop.example/order-service' }} ]
-",
-            self.issuer.url("/ca/v1/certificate"),
-            self.issuer.url("/oauth2/token"),
-            self.issuer.url("/oauth2/jwks"),
+"
         );
         let mut settings: Settings = load(self.folder.path(), &yaml);
         settings.certificates.as_mut().unwrap().bundle_every = Duration::from_millis(50);
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let hallpass = Hallpass::builder(&settings).clock(clock).start().await;
-        let hallpass = hallpass.unwrap();
-        Service { settings, hallpass }
+        settings
     }
 
     fn certificate(&self, id: &str) -> Vec<u8> {
@@ -192,6 +180,29 @@ impl Service {
         let refused = of_calls.filter(|line| !line.contains("\"allow\"") && !line.ends_with(" 0"));
         refused.map(str::to_owned).collect()
     }
+}
+
+/// Both clients have this secret.
+fn issuer_yaml(secret: &str) -> String {
+    let client = |id: &str| {
+        format!(
+            "      - {{ client-id: {id}, client-secret: {secret}, scopes: [internal-service], audiences: [service-system], \
+             tls-client-certificate-bound-access-tokens: true, \
+             certificate: {{ spiffe-id: 'spiffe://shop.example/{id}', dns-names: [localhost] }} }}\n"
+        )
+    };
+    let clients = [client("order-service"), client("service-system")].concat();
+    format!(
+        "
+hallpass:
+  issuer:
+    listen: 127.0.0.1:0
+    store: issuer.db
+    tls: {{ certificate-file: issuer.crt, private-key-file: issuer.key, client-auth: any }}
+    ca: {{ trust-domain: shop.example, certificates-per-client-per-hour: 1000 }}
+    clients:
+{clients}"
+    )
 }
 
 /// Settings in a file of `folder`, so that names of files are seen from there.
@@ -335,4 +346,58 @@ async fn what_begins_without_its_certificate_says_how_it_is_begun() {
         &hallpass::token::Scope::empty(),
     );
     assert!(token.token().await.unwrap().is_bound());
+}
+
+#[tokio::test]
+async fn a_service_that_begins_before_its_issuer_waits_for_it() {
+    let estate = Estate::start().await;
+    let mut way = FaultProxy::start(estate.issuer.local_addr()).await.unwrap();
+    way.set(Fault::Reset).await;
+    let settings = estate.service_settings("order-service", 1, way.address());
+    let begins = estate.begin(&settings);
+    let comes = async {
+        // It has asked in vain at least once.
+        let mut again = tokio::time::interval(Duration::from_millis(10));
+        while way.connections() == 0 {
+            again.tick().await;
+        }
+        way.set(Fault::Pass).await;
+    };
+    let (begun, ()) = tokio::join!(begins, comes);
+    let shown = begun.unwrap().metrics().text();
+    let refused = "hallpass_certificates_renewals_total{result=\"certificate_refused\"}";
+    assert!(shown.contains(refused), "{shown}");
+    // Without that much patience it says why.
+    way.set(Fault::Reset).await;
+    let mut settings = settings;
+    let certificates = settings.certificates.as_mut().unwrap();
+    certificates.start_limit = Duration::ZERO;
+    certificates.folder = estate.folder.path().join("another");
+    let error = estate.begin(&settings).await.unwrap_err();
+    assert!(error.to_string().starts_with("certificates: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_reload_brings_the_secret_that_certificates_are_asked_by() {
+    const OTHER: &str = "AnotherSecret456!";
+    let mut estate = Estate::start().await;
+    let service = estate.service("order-service", 1).await;
+    let mut clients: IssuerSettings = load(estate.folder.path(), &issuer_yaml(OTHER));
+    std::mem::swap(&mut estate.settings.clients, &mut clients.clients);
+    estate.issuer.apply(&estate.settings).await.unwrap();
+    let agent = service.hallpass.certificates().unwrap();
+    let folder = estate.folder.path().join("order-service");
+    // Without a certificate there is the secret alone, and that is another one by now.
+    fs::rename(&folder, folder.with_extension("aside")).unwrap();
+    assert!(!agent.renew().await);
+    fs::rename(folder.with_extension("aside"), &folder).unwrap();
+    let at = estate.issuer.local_addr();
+    let _written = estate.service_settings("order-service", 1, at);
+    let file = estate.folder.path().join("settings.yaml");
+    let yaml = fs::read_to_string(file).unwrap().replace(SECRET, OTHER);
+    let mut settings: Settings = load(estate.folder.path(), &yaml);
+    settings.certificates = service.settings.certificates.clone();
+    service.hallpass.apply(&settings).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(agent.renew().await);
 }

@@ -14,6 +14,8 @@ mod certificates_by_itself;
 #[cfg(test)]
 mod certificates_by_method;
 #[cfg(test)]
+mod certificates_damaged;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod credentials;
