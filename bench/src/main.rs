@@ -11,6 +11,7 @@ mod feign_call;
 mod feign_throughput;
 mod gateway;
 mod measure;
+mod mutual_tls;
 mod outages;
 mod pinned;
 mod proxy_tools;
@@ -33,7 +34,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 25] = [
+const MEASUREMENTS: [(&str, Measurement); 26] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -55,6 +56,8 @@ const MEASUREMENTS: [(&str, Measurement); 25] = [
     ("gateway-load", gateway::awake::serve),
     // Not for people: a proxy that gateway compares with.
     ("gateway-part", gateway::parts::serve),
+    // Not among `all`: it takes three minutes.
+    ("mutual-tls", mutual_tls::run),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
     ("outages", outages::run),
     // Not for people: a service that outages starts.
