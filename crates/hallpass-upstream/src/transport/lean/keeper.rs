@@ -40,12 +40,17 @@ impl Bell {
         let Ok(runtime) = Handle::try_current() else {
             return false;
         };
-        if !self.is_heard.swap(true, Ordering::SeqCst) {
+        if self.claims() {
             // The runtime may end before `kept` does: then the next one takes over.
             let presence = Presence(Some(Arc::clone(self)));
             runtime.spawn(keep(Arc::downgrade(kept), presence));
         }
         true
+    }
+
+    /// Whether the task is not there and whoever asks is the one who sees to it.
+    fn claims(&self) -> bool {
+        !self.is_heard.swap(true, Ordering::SeqCst)
     }
 
     /// Something has happened to one of them, or they are gone.
@@ -86,8 +91,11 @@ fn look<K: Kept>(kept: &Weak<K>, bell: &Bell) -> Option<Duration> {
             return Some(wait);
         }
         bell.is_heard.store(false, Ordering::SeqCst);
-        if kept.is_empty() || bell.is_heard.swap(true, Ordering::SeqCst) {
+        if kept.is_empty() || !bell.claims() {
             return None;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 mod endings;
+mod handover;
 mod reuse;
 mod runtimes;
 mod sharing;
