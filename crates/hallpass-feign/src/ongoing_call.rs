@@ -1,7 +1,7 @@
 //! One call under way, as its layers share it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +32,12 @@ pub(crate) struct OngoingCall {
     attempts: Attempts,
     /// Whether the fallback gave the answer in the end. Relaxed: the caller's task alone writes and reads it.
     fallback: AtomicBool,
+    /// When it began on the injected clock, in nanoseconds, while it has waited for nothing since; [`NOT_NOW`]. Relaxed, as above.
+    looked_at: AtomicU64,
 }
+
+/// Stands for a moment that is over.
+const NOT_NOW: u64 = u64::MAX;
 
 /// All attempts of a call. The first, often the only one, takes no list and no lock.
 #[derive(Debug, Default)]
@@ -73,7 +78,21 @@ impl OngoingCall {
             max_response_bytes,
             attempts: Attempts::default(),
             fallback: AtomicBool::new(false),
+            looked_at: AtomicU64::new(NOT_NOW),
         }
+    }
+
+    /// Notes what time it is on the injected clock, for the step that asks next.
+    pub(crate) fn look(&self, now: Duration) {
+        let now = u64::try_from(now.as_nanos()).unwrap_or(NOT_NOW);
+        self.looked_at.store(now, Ordering::Relaxed);
+    }
+
+    /// What time it is, if somebody has just [looked](Self::look); once.
+    pub(crate) fn now(&self) -> Option<Duration> {
+        let now = self.looked_at.load(Ordering::Relaxed);
+        self.looked_at.store(NOT_NOW, Ordering::Relaxed);
+        (now != NOT_NOW).then(|| Duration::from_nanos(now))
     }
 
     /// An attempt that begins now, and has `timeout` at most once it is sent.

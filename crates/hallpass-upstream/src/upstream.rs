@@ -234,16 +234,16 @@ impl Upstream {
         &self.retry_budget
     }
 
-    /// The instances, and what time it is.
-    async fn fleet(&self) -> Result<(Seen, Duration), DiscoverError> {
-        let instances = match &self.address {
-            Address::LoadBalanced(service) => match self.found(service).await {
-                Ok(instances) => instances,
-                Err(DiscoverError::NoInstance { .. }) => Instances::none(),
+    /// The instances, and what time it is: `now`, unless discovery was waited for.
+    async fn fleet(&self, now: Option<Duration>) -> Result<(Seen, Duration), DiscoverError> {
+        let (instances, now) = match &self.address {
+            Address::LoadBalanced(service) => match self.found(service, now).await {
+                Ok(found) => found,
+                Err(DiscoverError::NoInstance { .. }) => (Instances::none(), None),
                 Err(error @ DiscoverError::Unavailable { .. }) => return self.last_known(error),
             },
             Address::Fixed(instance) => {
-                let now = self.common.clock.monotonic();
+                let now = now.unwrap_or_else(|| self.common.clock.monotonic());
                 let latest = self.latest.load();
                 if latest.is_any() {
                     return Ok((Seen::Unchanged(latest), now));
@@ -256,7 +256,7 @@ impl Upstream {
                 return Ok((self.seen(&known), now));
             }
         };
-        let now = self.common.clock.monotonic();
+        let now = now.unwrap_or_else(|| self.common.clock.monotonic());
         let latest = self.latest.load();
         if latest.is_of(&instances) {
             self.confirmed_at.store(nanos(now), Ordering::Relaxed);
@@ -282,10 +282,14 @@ impl Upstream {
         Seen::New(Arc::clone(&known.fleet))
     }
 
-    async fn found(&self, service: &str) -> Result<Instances, DiscoverError> {
+    async fn found(
+        &self,
+        service: &str,
+        now: Option<Duration>,
+    ) -> Result<(Instances, Option<Duration>), DiscoverError> {
         match self.discovery.at_hand(service) {
-            Some(instances) => Ok(instances),
-            None => self.discovery.instances(service).await,
+            Some(instances) => Ok((instances, now)),
+            None => Ok((self.discovery.instances(service).await?, None)),
         }
     }
 

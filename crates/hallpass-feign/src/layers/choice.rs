@@ -57,7 +57,7 @@ impl<L> Choice<L> {
     async fn choose(&self, call: &OngoingCall, elsewhere: bool) -> Result<Chosen, FeignError> {
         // Where the attempts before this one failed.
         let (tried, wish) = (call.tried(), call.origin.wish());
-        let chosen = self.upstream.choose_for(&tried, wish).await?;
+        let chosen = self.upstream.choose_at(&tried, wish, call.now()).await?;
         if elsewhere && tried.contains(chosen.instance()) {
             let nowhere = DiscoverError::no_instance(self.upstream.name());
             return Err(FeignError::NoInstance(nowhere));

@@ -43,7 +43,12 @@ impl<L: Layer> Layer for Guarded<L> {
         let pass = match method.is_none() && service.is_none() {
             true => None,
             // In a box, so that a call that nothing guards is no larger for it.
-            false => Some(Box::new(Box::pin(self.guards.enter(call)).await?)),
+            false => {
+                let entered = Box::pin(self.guards.enter(call)).await?;
+                // It may have waited.
+                _ = call.now();
+                Some(Box::new(entered))
+            }
         };
         let result = pin!(self.inner.send(call, request)).await;
         if let Some(pass) = pass {

@@ -26,12 +26,14 @@ pub(crate) async fn observed<T, F>(
 where
     F: Future<Output = Result<T, FeignError>>,
 {
+    let began = client.clock().monotonic();
+    ongoing.look(began);
     let watch = Watch {
         span: span(client, method, ongoing),
         client,
         method,
         ongoing,
-        began: client.clock().monotonic(),
+        began,
         ended: false,
     };
     let result = match watch.span.is_disabled() {

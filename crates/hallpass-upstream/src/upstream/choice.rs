@@ -40,7 +40,20 @@ impl Upstream {
     /// # Errors
     /// [`Refusal::NoInstance`] or [`Refusal::BreakerOpen`].
     pub async fn choose_for(&self, avoid: &[Instance], wish: Wish<'_>) -> Result<Chosen, Refusal> {
-        let (fleet, now) = self.fleet().await.map_err(Refusal::NoInstance)?;
+        self.choose_at(avoid, wish, None).await
+    }
+
+    /// The same, for who has just looked at the upstream's clock: it is `now`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn choose_at(
+        &self,
+        avoid: &[Instance],
+        wish: Wish<'_>,
+        now: Option<Duration>,
+    ) -> Result<Chosen, Refusal> {
+        let (fleet, now) = self.fleet(now).await.map_err(Refusal::NoInstance)?;
         let wished = wish.tag.and_then(|tag| fleet.marked(tag));
         let round = self.round(avoid, now);
         let first = wished.unwrap_or(&fleet.unmarked);
@@ -61,7 +74,7 @@ impl Upstream {
     /// For the first attempt the one to [begin with](Self::begin_with); after that another one, as ever.
     pub(crate) async fn choose_in_turn(&self, tried: &[Instance]) -> Result<Chosen, Refusal> {
         if tried.is_empty() {
-            let (fleet, now) = self.fleet().await.map_err(Refusal::NoInstance)?;
+            let (fleet, now) = self.fleet(None).await.map_err(Refusal::NoInstance)?;
             let first = self.known().begin_with.clone();
             let mut all = fleet.all();
             let first = all.find(|candidate| Some(&candidate.state.instance) == first.as_ref());
