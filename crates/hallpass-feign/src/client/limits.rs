@@ -46,7 +46,7 @@ pub(super) fn retries(
         settings,
         metrics: shared.metrics.retries.clone(),
         constants: Arc::default(),
-        is_constant: false,
+        constant: None,
     }
 }
 

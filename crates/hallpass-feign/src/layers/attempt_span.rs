@@ -16,7 +16,8 @@ pub(super) const CANCELLED: &str = "cancelled";
 /// The span of one attempt. Of the level `DEBUG`: it is for an export of spans rather than for the log, and costs a call nothing where neither wants it.
 #[derive(Debug)]
 pub(crate) struct AttemptSpan {
-    span: Span,
+    /// Where somebody wants it; in a box, so that an attempt is no larger for it where nobody does.
+    span: Option<Box<Span>>,
     has_ended: bool,
 }
 
@@ -39,53 +40,53 @@ impl AttemptSpan {
             trace_flags = field::Empty,
         );
         Self {
-            span,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
             has_ended: false,
         }
     }
 
     pub(crate) fn in_scope<T>(&self, begin: impl FnOnce() -> T) -> T {
-        self.span.in_scope(begin)
+        match &self.span {
+            Some(span) => span.in_scope(begin),
+            None => begin(),
+        }
     }
 
     /// For what is done inside; `None` where neither the log nor an export wants it.
     pub(crate) fn wanted(&self) -> Option<&Span> {
-        Some(&self.span).filter(|span| !span.is_disabled())
+        self.span.as_deref()
     }
 
     /// Notes which span of which trace it is.
     pub(crate) fn began(&self, call: &OngoingCall, attempt: &OngoingAttempt) {
-        if self.span.is_disabled() {
+        let Some(span) = self.wanted() else {
             return;
-        }
+        };
         let resends = call.attempts().saturating_sub(1);
         if resends > 0 {
-            self.span.record("http.request.resend_count", resends);
+            span.record("http.request.resend_count", resends);
         }
         if let Some(trace) = attempt.context.trace() {
-            self.span
-                .record("trace_id", field::display(trace.trace_id()));
-            self.span.record("span_id", field::display(trace.span_id()));
+            span.record("trace_id", field::display(trace.trace_id()));
+            span.record("span_id", field::display(trace.span_id()));
             if let Some(parent) = trace.parent_id() {
-                self.span.record("parent_span_id", field::display(parent));
+                span.record("parent_span_id", field::display(parent));
             }
-            self.span
-                .record("trace_flags", u8::from(trace.is_sampled()));
+            span.record("trace_flags", u8::from(trace.is_sampled()));
         }
     }
 
     /// Notes what came of it.
     pub(crate) fn ended(mut self, attempt: &Arc<OngoingAttempt>, result: &CallResult) {
         self.has_ended = true;
-        if self.span.is_disabled() {
+        let Some(span) = self.wanted() else {
             return;
-        }
+        };
         if let Some(status) = attempt.status() {
-            self.span
-                .record("http.response.status_code", status.as_u16());
+            span.record("http.response.status_code", status.as_u16());
         }
         if let Err(error) = result {
-            self.span.record("error.type", error.code());
+            span.record("error.type", error.code());
         }
     }
 }
@@ -93,8 +94,10 @@ impl AttemptSpan {
 /// One that was given up, as another was faster or nobody waits any more, is none that went well.
 impl Drop for AttemptSpan {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.span.record("error.type", CANCELLED);
+        if let Some(span) = self.wanted()
+            && !self.has_ended
+        {
+            span.record("error.type", CANCELLED);
         }
     }
 }

@@ -8,6 +8,7 @@ use hallpass_upstream::{
     AttemptMade, Body, NextStep, Outcome, RetryAdvice, RetrySettings, SpareRequest, Upstream,
     next_step,
 };
+use http::uri::PathAndQuery;
 use http::{Method, Request, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -38,16 +39,15 @@ pub(crate) struct RetryRules {
     pub(crate) metrics: RetryMetrics,
     /// What the calls of the method begin with.
     pub(crate) constants: Arc<[Header]>,
-    /// Whether what each of them begins with is the same each time.
-    pub(crate) is_constant: bool,
+    /// Their verb, where what each of them begins with is the same each time.
+    pub(crate) constant: Option<Method>,
 }
 
 /// The request of a further attempt, which nearly no call makes.
 enum Spare {
     /// Of a call that has nothing of its own but where it goes.
     Usual {
-        method: Method,
-        uri: Uri,
+        path: PathAndQuery,
         accept: &'static str,
     },
     /// In a box, so that the others are small.
@@ -111,7 +111,7 @@ impl<L: Layer> Retry<L> {
             }
             rules.metrics.retry(rules.client);
             attempt += 1;
-            *request = next.into_request(&rules.constants);
+            *request = next.into_request(rules);
             copy = rules.copy(request, attempt);
             result = self.inner.send(call, request).await;
         }
@@ -131,12 +131,10 @@ impl RetryRules {
     fn first_copy(&self, call: &OngoingCall, request: &Request<Body>) -> Option<Spare> {
         match call.usual {
             // A caller is in the extensions, or what else is of this call alone.
-            Some(accept) if self.is_constant && request.extensions().is_empty() => {
-                (self.settings.max_attempts > 1).then(|| Spare::Usual {
-                    method: request.method().clone(),
-                    uri: request.uri().clone(),
-                    accept,
-                })
+            Some(accept) if self.constant.is_some() && request.extensions().is_empty() => {
+                let path = request.uri().path_and_query();
+                let path = path.filter(|_| self.settings.max_attempts > 1)?.clone();
+                Some(Spare::Usual { path, accept })
             }
             _ => self.copy(request, 1),
         }
@@ -146,25 +144,21 @@ impl RetryRules {
     pub(crate) fn for_method(&self, method: &MethodSpec, constants: &Arc<[Header]>) -> Self {
         Self {
             constants: Arc::clone(constants),
-            is_constant: !method.idempotency_key,
+            constant: (!method.idempotency_key).then(|| method.verb.method()),
             ..self.clone()
         }
     }
 }
 
 impl Spare {
-    fn into_request(self, constants: &[Header]) -> Request<Body> {
+    fn into_request(self, rules: &RetryRules) -> Request<Body> {
         match self {
             Self::Whole(spare) => spare.into_request(),
-            Self::Usual {
-                method,
-                uri,
-                accept,
-            } => {
+            Self::Usual { path, accept } => {
                 let mut request = Request::new(Body::empty());
-                *request.method_mut() = method;
-                *request.uri_mut() = uri;
-                *request.headers_mut() = headers::begun(constants);
+                *request.method_mut() = rules.constant.clone().unwrap_or_default();
+                *request.uri_mut() = Uri::from(path);
+                *request.headers_mut() = headers::begun(&rules.constants);
                 headers::accept(request.headers_mut(), accept);
                 request
             }

@@ -57,7 +57,7 @@ impl Call {
             },
             metrics: RetryMetrics::default(),
             constants: Arc::default(),
-            is_constant: true,
+            constant: Some(http::Method::GET),
         };
         let call = OngoingCall::new(
             Origin::default(),
