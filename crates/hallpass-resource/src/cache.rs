@@ -14,6 +14,7 @@ use quick_cache::{Equivalent, Lifecycle, Weighter};
 use crate::blacklist::Asked;
 use crate::remembered::Remembered;
 use crate::trusted_issuer::Trust;
+use crate::withdrawn::Withdrawn;
 
 /// Default bound of a cache, in bytes.
 pub(crate) const DEFAULT_CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -77,6 +78,8 @@ pub(crate) struct CacheEntry {
     pub(crate) asked: Option<Arc<Asked>>,
     /// What whoever hands requests on has made of it.
     pub(crate) remembered: Remembered,
+    /// Whether streams with it are to end.
+    pub(crate) withdrawn: Withdrawn,
 }
 
 /// Why a token was found to be good.

@@ -101,6 +101,7 @@ mod time_left;
 mod token_digest;
 mod trusted_issuer;
 mod verifier;
+mod withdrawn;
 
 pub use audit::{AUDIT_TARGET, AuditLevel};
 pub use authorize::{Authorized, Refused, TenantHeader};

@@ -117,7 +117,11 @@ impl TokenEnd {
             let judge = watched.server.judge();
             let mut wait = LOOK_EVERY;
             if judge.streams.ends {
-                if let Some(end) = look(&judge, &mut entry).await {
+                let end = match entry.withdrawn.has_begun() {
+                    true => Some(StreamEnd::Revoked),
+                    false => look(&judge, &mut entry).await,
+                };
+                if let Some(end) = end {
                     watched.tell(end);
                     if !watched.is_lenient {
                         return end;

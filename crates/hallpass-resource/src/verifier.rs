@@ -326,6 +326,7 @@ impl Verifier {
             marks,
             asked,
             remembered: Default::default(),
+            withdrawn: Default::default(),
         });
         self.cache.insert(Arc::clone(&entry));
         Ok(entry)

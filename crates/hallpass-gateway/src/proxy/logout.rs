@@ -191,7 +191,8 @@ impl LoggedOut {
                 false => Ok(None),
             };
         };
-        // First: whatever becomes of the others, this gateway lets it in no more.
+        // First: whatever becomes of the others, this gateway lets it in no more, and ends what goes on with it.
+        authorized.withdraw();
         let is_told = self.note(context, UnixTime::from(issuer.network.clock.now()));
         // Once a token: an issuer hears so much a second of this gateway, and who asks again and again must not take that from others.
         if !is_told {

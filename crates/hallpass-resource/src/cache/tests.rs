@@ -36,6 +36,7 @@ fn entry(number: u64, trust: &Arc<Trust>) -> Arc<CacheEntry> {
         marks,
         asked: None,
         remembered: Remembered::default(),
+        withdrawn: Default::default(),
     })
 }
 

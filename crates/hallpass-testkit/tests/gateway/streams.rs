@@ -204,3 +204,30 @@ async fn an_upload_ends_with_its_token() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(orders.seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_is_taken_back_whatever_becomes_of_the_issuer() {
+    let (address, _tell) = in_parts("content-type: text/event-stream").await;
+    let away = Raw::answering(|_| Says::text("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")).await;
+    let more = format!(
+        "    logout: {{ path: /bye, revoke-url: 'http://{}/oauth2/revoke' }}\n",
+        away.address
+    );
+    let estate = Estate::start_with(&[address], &route("retry: { max-attempts: 1 }"), &more).await;
+    let alice = bearer("alice");
+    let mut stream = TcpStream::connect(estate.address()).await.unwrap();
+    let head = format!("GET /orders/7 HTTP/1.1\r\nHost: a\r\n{alice}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    read_until(&mut stream, "one\n\n").await;
+    let bye = "POST /bye HTTP/1.1\r\nContent-Length: 0";
+    let answer = estate.ask(&[bye, "Host: a", &alice]).await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (503, Some("logout_failed")),
+        "the issuer has not heard it"
+    );
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut rest)).await;
+    assert!(read.is_ok(), "it goes on");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it is no whole response");
+}
