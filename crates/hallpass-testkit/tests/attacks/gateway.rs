@@ -1,12 +1,12 @@
 //! `hallpass gateway` as a process.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hallpass::tls::KeyPairSettings;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
 use crate::built::built;
 
@@ -14,31 +14,54 @@ use crate::built::built;
 const START: Duration = Duration::from_secs(120);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
+/// How it is spoken to, and speaks.
+#[derive(Clone)]
+pub(crate) struct How {
+    /// How the upstream is spoken to over HTTP/2.
+    pub(crate) http2: &'static str,
+    /// Certificate and key, where callers speak TLS.
+    pub(crate) tls: Option<KeyPairSettings>,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self {
+            http2: "never",
+            tls: None,
+        }
+    }
+}
+
 /// What its file says, but for the upstream.
 struct Settings {
-    address: SocketAddr,
-    /// How the upstream is spoken to.
-    http2: &'static str,
+    how: How,
     security: String,
 }
 
 impl Settings {
     fn write(&self, folder: &Path, to: SocketAddr) {
         let Self {
-            address,
-            http2,
+            how: How { http2, tls },
             security,
         } = self;
+        let tls = tls.as_ref().map_or(String::new(), |pair| {
+            let (certificate, key) = (&pair.certificate_file, &pair.private_key_file);
+            format!(
+                "    tls: {{ certificate-file: '{}', private-key-file: '{}' }}\n",
+                certificate.display(),
+                key.display()
+            )
+        });
         let yaml = format!(
             "hallpass:
   service: {{ name: service-system }}
   gateway:
-    listen: '{address}'
+    listen: '127.0.0.1:0'
     management: {{ listen: '127.0.0.1:0' }}
     service-defaults: {{ http2: {http2}, breaker: {{ enabled: false }} }}
     decision-timeout-ms: 60000
     routes: [{{ name: all, path: '/**', to: 'http://{to}', identity: relay }}]
-{security}"
+{tls}{security}"
         );
         std::fs::write(folder.join("gateway.yaml"), yaml).unwrap();
     }
@@ -58,18 +81,16 @@ impl Gateway {
     /// # Panics
     /// When it ends, with what it said.
     pub(crate) async fn start(security: &str, to: SocketAddr) -> Self {
-        Self::start_by("never", security, to).await
+        Self::start_by(How::default(), security, to).await
     }
 
-    /// The same with an upstream that is spoken to over HTTP/2 so.
-    pub(crate) async fn start_by(http2: &'static str, security: &str, to: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let address = free_address();
+    /// The same in another way.
+    pub(crate) async fn start_by(how: How, security: &str, to: SocketAddr) -> Self {
         let settings = Settings {
-            address,
-            http2,
+            how,
             security: security.to_owned(),
         };
+        let folder = tempfile::tempdir().unwrap();
         settings.write(folder.path(), to);
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let child = Command::new(built(&["hallpass-cli"], &["hallpass"], "hallpass"))
@@ -83,21 +104,34 @@ impl Gateway {
             .unwrap();
         let mut gateway = Self {
             child,
-            address,
+            address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             settings,
             folder,
         };
+        // It says itself which port it has got: nobody else can take that one.
         let listens = async {
             let mut again = tokio::time::interval(BETWEEN_LOOKS);
-            while TcpStream::connect(address).await.is_err() {
+            loop {
+                if let Some(address) = gateway.said_address() {
+                    break address;
+                }
                 let ended = gateway.child.try_wait().unwrap();
                 assert!(ended.is_none(), "it ended:\n{}", gateway.log());
                 again.tick().await;
             }
         };
-        let listens = tokio::time::timeout(START, listens).await.is_ok();
-        assert!(listens, "it does not listen:\n{}", gateway.log());
+        let listens = tokio::time::timeout(START, listens).await;
+        let Ok(address) = listens else {
+            panic!("it does not listen:\n{}", gateway.log());
+        };
+        gateway.address = address;
         gateway
+    }
+
+    fn said_address(&self) -> Option<SocketAddr> {
+        let log = self.log();
+        let (line, _) = log.split_once("listening on ")?.1.split_once('\n')?;
+        line.trim().parse().ok()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -127,9 +161,4 @@ impl Drop for Gateway {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
 }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::case::{Case, Expected, with_token};
 use crate::forge::Forge;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, How};
 use crate::raw_upstream::RawUpstream;
 
 /// Longer than any answer takes.
@@ -112,7 +112,11 @@ impl Rig {
 
     /// By the same rules, before this upstream, which is spoken to over HTTP/2 so.
     pub(crate) async fn another_gateway_by(&self, http2: &'static str, to: SocketAddr) -> Gateway {
-        Gateway::start_by(http2, &security(self.issuer.address()), to).await
+        let how = How {
+            http2,
+            ..How::default()
+        };
+        Gateway::start_by(how, &security(self.issuer.address()), to).await
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

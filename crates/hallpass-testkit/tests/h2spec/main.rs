@@ -35,7 +35,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, How};
 use crate::tools::Tools;
 
 const PACKAGE: &str = "github.com/summerwind/h2spec/cmd/h2spec";
@@ -132,6 +132,23 @@ async fn the_gateway_passes_h2spec() {
     let gateway = Gateway::start(OPEN, upstream.local_addr()).await;
     let port = gateway.address().port();
     judged(("gateway", port), &[], &ON_PLAIN_SOCKETS).await;
+    assert_eq!(gateway.panics(), 0);
+}
+
+/// As it stands at the edge.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_passes_h2spec_over_tls() {
+    let upstream = serve(server().await);
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = TestAuthority::new("Estate CA").certificate(&["127.0.0.1"]);
+    let how = How {
+        tls: Some(certificate.write(folder.path(), "edge")),
+        ..How::default()
+    };
+    let gateway = Gateway::start_by(how, OPEN, upstream.local_addr()).await;
+    let port = gateway.address().port();
+    let arguments = ["--tls", "--insecure"];
+    judged(("gateway-tls", port), &arguments, &[]).await;
     assert_eq!(gateway.panics(), 0);
 }
 
