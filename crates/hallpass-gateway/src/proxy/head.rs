@@ -175,6 +175,60 @@ mod tests {
         }
     }
 
+    /// A body of which nobody has read yet whether it has ended.
+    struct Unread(Option<u64>);
+
+    impl http_body::Body for Unread {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+            std::task::Poll::Ready(None)
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            self.0.map_or_else(
+                http_body::SizeHint::default,
+                http_body::SizeHint::with_exact,
+            )
+        }
+    }
+
+    #[test]
+    fn a_body_is_framed_by_what_its_reader_knows() {
+        let empty = http_body_util::Empty::<bytes::Bytes>::new();
+        assert_eq!(Framing::of(&empty), Framing::NoBody);
+        assert_eq!(Framing::of(&Unread(Some(0))), Framing::NoBody);
+        assert_eq!(Framing::of(&Unread(Some(7))), Framing::Length(7));
+        assert_eq!(Framing::of(&Unread(None)), Framing::Unknown);
+    }
+
+    #[test]
+    fn the_length_of_what_is_sent_is_said_once_and_by_this_side() {
+        let length = |value| HeaderValue::from_static(value);
+        let written = |framing: Framing, came: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(came) = came {
+                headers.insert(CONTENT_LENGTH, length(came));
+            }
+            framing.write(&mut headers);
+            let of = |name| headers.get(name).cloned();
+            assert!(headers.len() < 2, "{headers:?}");
+            (of(CONTENT_LENGTH), of(TRANSFER_ENCODING))
+        };
+        let chunked = || Some(HeaderValue::from_static("chunked"));
+        assert_eq!(written(Framing::NoBody, None), (None, None));
+        let zero = written(Framing::NoBody, Some("0"));
+        assert_eq!(zero, (Some(length("0")), None));
+        assert_eq!(written(Framing::Length(7), None), (Some(length("7")), None));
+        let seven = written(Framing::Length(7), Some("7"));
+        assert_eq!(seven, (Some(length("7")), None));
+        assert_eq!(written(Framing::Unknown, None), (None, chunked()));
+    }
+
     #[test]
     fn a_websocket_is_asked_for_by_a_get_of_http_1_1_without_a_body() {
         let asks = |parts: &Parts, upgrade: &'static str, framing| {

@@ -242,6 +242,7 @@ mod tests {
         for name in [
             "host",
             "Content-Length",
+            "CONTENT-TYPE",
             "close, transfer-encoding",
             "date",
             "X-Hallpass-Context",
@@ -292,6 +293,28 @@ mod tests {
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["content-length", "x-kept"]);
+    }
+
+    #[test]
+    fn a_response_that_bears_nothing_else_of_this_hop_loses_its_question_for_credentials() {
+        let mut headers = headers(&[("proxy-authenticate", "Basic"), ("x-kept", "a")]);
+        take_out_of_response(&mut headers);
+        let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-kept"]);
+    }
+
+    #[test]
+    fn what_connection_says_of_itself_is_no_name_of_a_field() {
+        let sent = [("connection", "close, , keep-alive"), ("close", "a")];
+        assert_eq!(left(&sent).unwrap(), ["close"]);
+    }
+
+    #[test]
+    fn who_waits_for_a_word_is_known_by_that() {
+        let waits = |fields: &[_]| take_out(&mut headers(fields)).unwrap().waits;
+        assert!(waits(&[("expect", "100-continue")]));
+        assert!(!waits(&[("connection", "close")]));
+        assert!(!waits(&[]));
     }
 
     #[test]
