@@ -46,4 +46,6 @@ pub(crate) struct Head<'a> {
     pub(crate) method: &'a Method,
     /// Without those that end at this hop.
     pub(crate) headers: &'a HeaderMap,
+    /// Whether the request is still to come: a browser asks about it, and says which headers it will have.
+    pub(crate) is_asked_about: bool,
 }

@@ -134,17 +134,26 @@ impl ProxyPlan {
     /// [`Trouble::Path`]: its path has no single meaning, whatever the rules would say of it, or is of several routes by several readings.
     /// [`Trouble::Host`].
     pub(crate) fn route(&self, parts: &Parts) -> Result<Option<&Route>, Trouble> {
-        self.route_for(parts, &parts.method)
+        self.find(parts, &parts.method, false)
     }
 
-    /// The route of a request by this method in place of its own.
+    /// The route of the request that a browser asks about by this one: the first that it may take. What values its headers will have is not known.
     ///
     /// # Errors
     /// As [`route`](Self::route).
-    pub(crate) fn route_for(
+    pub(crate) fn route_asked_about(
         &self,
         parts: &Parts,
         method: &Method,
+    ) -> Result<Option<&Route>, Trouble> {
+        self.find(parts, method, true)
+    }
+
+    fn find(
+        &self,
+        parts: &Parts,
+        method: &Method,
+        is_asked_about: bool,
     ) -> Result<Option<&Route>, Trouble> {
         let path = NormalPath::parse_allowing(parts.uri.path(), self.encoded);
         let path = path.map_err(|_| Trouble::Path)?;
@@ -157,6 +166,7 @@ impl ProxyPlan {
             path: &path,
             method,
             headers: &parts.headers,
+            is_asked_about,
         };
         self.routes.find(&head).map_err(|_| Trouble::Path)
     }

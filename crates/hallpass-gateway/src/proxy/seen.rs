@@ -81,7 +81,7 @@ pub(crate) fn look<'p>(
     let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
     came.waits = kept.waits;
     if let Some(method) = cors::asked_method(&came.parts)
-        && let Some(route) = plan.route_for(&came.parts, &method)?
+        && let Some(route) = plan.route_asked_about(&came.parts, &method)?
         && let Some(cors) = &route.cors
     {
         noted.is_asked_about(route);

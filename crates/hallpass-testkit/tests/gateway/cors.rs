@@ -42,6 +42,32 @@ async fn a_browser_learns_what_a_page_may_send_without_a_token_and_without_the_s
 }
 
 #[tokio::test]
+async fn a_browser_may_ask_about_a_route_that_headers_choose() {
+    let orders = Raw::start().await;
+    let routes = "      - { name: new, path: /orders/**, headers: { X-Version: 2 }, to: lb://orders, identity: relay, rule: authenticated }";
+    let cors = CORS.replace("credentials: true", "headers: [X-Version]");
+    let estate = Estate::start_with(&[orders.address], routes, &cors).await;
+    for (asked, allowed) in [
+        ("x-version", Some("https://shop.example")),
+        ("x-other", None),
+    ] {
+        let asked = format!("Access-Control-Request-Headers: {asked}");
+        let answer = estate
+            .ask(&[
+                "OPTIONS /orders/7 HTTP/1.1",
+                "Host: api.example",
+                "Origin: https://shop.example",
+                "Access-Control-Request-Method: GET",
+                &asked,
+            ])
+            .await;
+        let read = answer.header("access-control-allow-origin");
+        assert_eq!(read, allowed, "{asked} {answer:?}");
+    }
+    assert_eq!(orders.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_page_may_read_what_it_gets_refusals_among_it_and_no_service_says_otherwise() {
     let orders = Raw::answering(|_| {
         Says::text("HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 0\r\n\r\n")

@@ -1,10 +1,16 @@
 //! Whether a request fits a route.
 
 use hallpass_resource::{HostPattern, NormalPath, PathPattern, PathReading};
-use http::{HeaderMap, Method};
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, ACCESS_CONTROL_REQUEST_HEADERS, CONTENT_LANGUAGE, RANGE,
+};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::proxy::parts::Head;
 use crate::settings::route::{HeaderCondition, RouteSettings};
+
+/// Headers that a page may add without a question, as far as routes can ask for them.
+const SAFELISTED: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, RANGE];
 
 /// What a route asks of requests.
 #[derive(Debug)]
@@ -51,7 +57,10 @@ impl Matcher {
     pub(super) fn fits_all_but_path(&self, head: &Head<'_>) -> bool {
         self.fits_method(head.method)
             && (self.hosts.is_empty() || head.host.is_some_and(|host| self.fits_host(host)))
-            && self.headers.iter().all(|it| fits_header(it, head.headers))
+            && self.headers.iter().all(|it| match head.is_asked_about {
+                true => will_fit_header(it, head.headers),
+                false => fits_header(it, head.headers),
+            })
     }
 
     fn fits_host(&self, host: &str) -> bool {
@@ -71,4 +80,17 @@ fn fits_header(condition: &HeaderCondition, headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all(&condition.name).iter().peekable();
     let is_there = fields.peek().is_some();
     is_there && fields.all(|it| condition.values.is_empty() || condition.values.contains(it))
+}
+
+/// Whether a request that a browser asks about may have the field: what a page adds is named before, but for what it may always add (the safelisted
+/// headers of the Fetch standard), and nobody says values. What the browser adds by itself stands in its question too.
+fn will_fit_header(condition: &HeaderCondition, headers: &HeaderMap) -> bool {
+    let name = condition.name.as_str();
+    let mut asked = headers
+        .get_all(ACCESS_CONTROL_REQUEST_HEADERS)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    asked.any(|it| it.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        || SAFELISTED.contains(&condition.name)
+        || fits_header(condition, headers)
 }

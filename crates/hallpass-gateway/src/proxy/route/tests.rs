@@ -20,8 +20,17 @@ fn entry(name: &str, keys: &str) -> String {
 
 fn found(
     routes: &Routes<String>,
+    asked: (&str, Option<&str>, &str),
+    headers: &[(&str, &str)],
+) -> Result<Option<String>, TwoReadings> {
+    found_for(routes, asked, headers, false)
+}
+
+fn found_for(
+    routes: &Routes<String>,
     (method, host, path): (&str, Option<&str>, &str),
     headers: &[(&str, &str)],
+    is_asked_about: bool,
 ) -> Result<Option<String>, TwoReadings> {
     let headers: HeaderMap = headers
         .iter()
@@ -35,6 +44,7 @@ fn found(
         path: &NormalPath::parse(path).unwrap(),
         method: &Method::from_bytes(method.as_bytes()).unwrap(),
         headers: &headers,
+        is_asked_about,
     };
     routes.find(&head).map(|it| it.cloned())
 }
@@ -154,5 +164,44 @@ fn many_routes_are_found_as_few_are() {
     ] {
         let found = found(&many_routes, (method, None, path), &[]);
         assert_eq!(found, Ok(Some(expected.to_owned())), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_browser_asks_about_the_first_route_that_the_request_may_take() {
+    let table = routes(
+        &[
+            entry("new", "path: /orders/**, headers: { X-Version: [2, 3] }"),
+            entry(
+                "both",
+                "path: /orders/**, headers: { X-One: '*', X-Two: '*' }",
+            ),
+            entry("typed", "path: /typed, headers: { Accept-Language: de }"),
+            entry(
+                "page",
+                "path: /page, headers: { Origin: 'https://shop.example' }",
+            ),
+            entry("rest", "path: /orders/**"),
+        ]
+        .join(", "),
+    );
+    let asked = "access-control-request-headers";
+    for (path, headers, expected) in [
+        ("/orders/1", &[][..], Some("rest")),
+        ("/orders/1", &[(asked, "x-version")], Some("new")),
+        ("/orders/1", &[(asked, "a, X-Version ,b")], Some("new")),
+        ("/orders/1", &[(asked, "x-versions")], Some("rest")),
+        ("/orders/1", &[(asked, "x-one")], Some("rest")),
+        ("/orders/1", &[(asked, "x-one,x-two")], Some("both")),
+        ("/typed", &[], Some("typed")),
+        ("/page", &[("origin", "https://shop.example")], Some("page")),
+        ("/page", &[("origin", "https://evil.example")], None),
+    ] {
+        let question = ("GET", None, path);
+        let found = found_for(&table, question, headers, true).unwrap();
+        assert_eq!(found.as_deref(), expected, "{path} {headers:?}");
+        // Of a request itself its own fields count, and nothing that it asks.
+        let found = found_for(&table, question, &[(asked, "x-version")], false);
+        assert_ne!(found.unwrap().as_deref(), Some("new"));
     }
 }
