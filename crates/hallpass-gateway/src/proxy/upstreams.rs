@@ -54,7 +54,10 @@ impl ServiceMaker {
             }
             let own = match &address {
                 Address::LoadBalanced(name) => settings.services.get(&**name),
-                Address::Fixed(_) => None,
+                Address::Fixed(instance) => {
+                    let host = instance.authority().host().to_ascii_lowercase();
+                    settings.services.get(&host)
+                }
             };
             let wanted = own.unwrap_or(&settings.service_defaults);
             let known = before.get(&address);

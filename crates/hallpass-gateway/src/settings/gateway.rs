@@ -58,7 +58,7 @@ pub struct GatewaySettings {
     pub rates: Vec<RateLimitSettings>,
     /// `service-defaults`: for services that `services` does not name.
     pub service_defaults: ServiceSettings,
-    /// `services`: by the name in `lb://`; what an entry leaves out it inherits from `service-defaults`.
+    /// `services`: by the name in `lb://`, or by the host of a URL; what an entry leaves out it inherits from `service-defaults`.
     pub services: BTreeMap<String, ServiceSettings>,
     /// `routes`: the first that fits a request is taken.
     pub routes: Vec<RouteSettings>,

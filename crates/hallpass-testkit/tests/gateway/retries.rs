@@ -101,6 +101,26 @@ async fn a_response_that_may_be_better_next_time_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn an_address_in_a_route_is_called_as_its_host_in_services_says() {
+    let fails = || Says::text("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    for (host, status) in [("127.0.0.1", 503), ("127.0.0.2", 500)] {
+        let orders = failing(usize::MAX, fails()).await;
+        let route = format!(
+            "      - {{ name: orders, path: /orders/**, to: 'http://{}', identity: relay, rule: authenticated }}",
+            orders.address
+        );
+        // What holds otherwise opens later.
+        let breaker = "{ window: 3, minimum-calls: 3, open-ms: 3600000 }";
+        let more = format!("    services: {{ '[{host}]': {{ breaker: {breaker} }} }}");
+        let estate = Estate::start_with(&[], &route, &more).await;
+        for _ in 0..3 {
+            assert_eq!(estate.get("/orders/7").await.status, 500);
+        }
+        assert_eq!(estate.get("/orders/7").await.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn breakers_live_through_a_reload() {
     let fails = Says::text("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
     let orders = failing(usize::MAX, fails).await;

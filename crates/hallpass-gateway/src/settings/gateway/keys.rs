@@ -146,8 +146,8 @@ const OF_REQUESTS: &[Key] = &[
     Key::new(
         "services",
         Kind::Named(ServiceSettings::KEYS),
-        "How each service is called, by its name in `lb://`; URLs are called by `service-defaults`. What an entry leaves out it inherits \
-        from there.",
+        "How each service is called, by its name in `lb://`, or by the host of a URL, without its port: a name with dots stands in brackets, `\"[partner.example]\"`. What an entry leaves out it inherits from \
+        `service-defaults`.",
     ),
     Key::new(
         "defaults",
