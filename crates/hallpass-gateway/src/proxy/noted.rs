@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, Uri, Version};
 use tokio::time::Instant;
 
 use super::access_log::Entry;
+use super::head::Framing;
 use super::metrics::RouteCounters;
 use super::plan::{ProxyPlan, Route};
 use super::rates::RateTold;
@@ -41,6 +42,8 @@ struct Asked {
     method: Method,
     uri: Uri,
     version: Version,
+    /// The length of its body, where it was announced.
+    received: Option<u64>,
     trace: Option<TraceId>,
     /// Where lines name callers.
     caller: Option<SecurityContext>,
@@ -54,6 +57,7 @@ impl<'p> Noted<'p> {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
+            received: None,
             trace: None,
             caller: None,
         });
@@ -82,6 +86,13 @@ impl<'p> Noted<'p> {
         self.speaks_to_pages = route.is_some_and(|it| it.cors.is_some());
         if self.speaks_to_pages {
             self.origin = headers.get(ORIGIN).cloned();
+        }
+    }
+
+    /// How its body comes.
+    pub(crate) const fn brings(&mut self, framing: Framing) {
+        if let (Some(asked), Framing::Length(length)) = (&mut self.asked, framing) {
+            asked.received = Some(length);
         }
     }
 
@@ -146,6 +157,7 @@ impl<'p> Noted<'p> {
             service: self.route.map(|it| &**it.service.upstream.name()),
             refused_by: self.refused_by,
             took,
+            received: asked.received,
             bytes: bytes.and_then(|it| it.to_str().ok()?.parse().ok()),
             trace: trace.as_deref(),
             caller: claims.map(|it| (it.issuer.as_str(), it.subject.as_str())),

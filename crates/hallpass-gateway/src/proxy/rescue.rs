@@ -36,7 +36,7 @@ pub(crate) enum Trouble {
     Rate(RateRefusal),
     /// Its token was taken back here.
     LoggedOut,
-    /// The issuer was not told that its token was taken back.
+    /// Nobody else could be told that its token was taken back.
     NotLoggedOut,
     /// There is no token that the upstream should get.
     NoToken,
@@ -246,7 +246,7 @@ impl Trouble {
             Self::NotLoggedOut => told(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "logout_failed",
-                "The token is taken back here; the issuer could not be told.",
+                "The token is taken back here; others could not be told.",
                 "logout",
             ),
             Self::NoToken => told(

@@ -78,6 +78,7 @@ pub(crate) fn look<'p>(
         let peer = ConnectionPeer(came.peer.address);
         came.parts.extensions.insert(peer);
     }
+    noted.brings(framing);
     let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
     came.waits = kept.waits;
     if let Some(method) = cors::asked_method(&came.parts)

@@ -73,6 +73,12 @@ async fn the_access_log_has_a_line_a_request_and_nothing_that_is_secret() {
     assert_eq!(estate.get("/orders/7?token=secret").await.status, 200);
     let refused = estate.ask(&["GET /orders/8 HTTP/1.1", "Host: a"]).await;
     assert_eq!(refused.status, 401);
+    let upload = format!(
+        "POST /orders/9 HTTP/1.1\r\nHost: a\r\n{}\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",
+        bearer("alice")
+    );
+    let answer = send(estate.address(), upload.as_bytes()).await;
+    assert_eq!(answer.unwrap().status, 200);
     let limit = Duration::from_secs(5);
     estate.gateway.shutdown_within(limit).await.unwrap();
     let text = std::fs::read_to_string(file).unwrap();
@@ -80,7 +86,7 @@ async fn the_access_log_has_a_line_a_request_and_nothing_that_is_secret() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
     assert_eq!(lines[0]["path"], "/orders/7");
     assert_eq!(lines[0]["status"], 200);
     assert_eq!(
@@ -90,6 +96,8 @@ async fn the_access_log_has_a_line_a_request_and_nothing_that_is_secret() {
     assert_eq!(lines[0]["subject"], "alice");
     assert_eq!(lines[0]["bytes"], 7);
     assert!(lines[0]["trace"].as_str().is_some_and(|it| it.len() == 32));
+    assert!(lines[0].get("received").is_none());
+    assert_eq!(lines[2]["received"], 3);
     assert_eq!(lines[1]["status"], 401);
     assert_eq!(lines[1]["refused_by"], "decision");
     assert!(lines[1].get("subject").is_none());

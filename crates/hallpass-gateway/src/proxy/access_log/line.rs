@@ -29,6 +29,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) refused_by: Option<&'a str>,
     /// From the head of the request to the head of the response.
     pub(crate) took: Duration,
+    /// Of the body of the request, where it was announced.
+    pub(crate) received: Option<u64>,
     /// Of the response, where it was announced.
     pub(crate) bytes: Option<u64>,
     pub(crate) trace: Option<&'a str>,
@@ -58,6 +60,9 @@ impl Entry<'_> {
         text(&mut line, "service", self.service);
         text(&mut line, "refused_by", self.refused_by);
         let _ = write!(line, ",\"ms\":{:.3}", self.took.as_secs_f64() * 1e3);
+        if let Some(received) = self.received {
+            let _ = write!(line, ",\"received\":{received}");
+        }
         if let Some(bytes) = self.bytes {
             let _ = write!(line, ",\"bytes\":{bytes}");
         }
@@ -185,6 +190,7 @@ mod tests {
         service: Some("order-service"),
         refused_by: Some("decision"),
         took: Duration::from_micros(1_234),
+        received: Some(5),
         bytes: Some(17),
         trace: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
         caller: Some(("https://id.example", "al ice")),
@@ -199,7 +205,7 @@ mod tests {
         let settings = AccessLogSettings::default();
         assert_eq!(
             entry.line(&settings),
-            r#"{"time":"1994-11-06T08:49:37.089Z","address":"192.0.2.1","method":"GET","path":"/a\"b\n","status":403,"route":"orders","service":"order-service","refused_by":"decision","ms":1.234,"bytes":17,"trace":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
+            r#"{"time":"1994-11-06T08:49:37.089Z","address":"192.0.2.1","method":"GET","path":"/a\"b\n","status":403,"route":"orders","service":"order-service","refused_by":"decision","ms":1.234,"received":5,"bytes":17,"trace":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
         );
         let all = AccessLogSettings {
             has_query: true,
