@@ -4,6 +4,7 @@ use std::mem;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use hallpass_resource::Authorized;
 use hallpass_token::SecurityContext;
 use hallpass_upstream::{
     Admitted, Body, BodyUnderWay, Instance, Network, Outcome, RetryAdvice, TransportFuture,
@@ -28,6 +29,7 @@ pub(crate) const RESTART_GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Attempts<'a> {
     pub(crate) route: &'a Route,
     pub(crate) network: &'a Network,
+    pub(crate) authorized: &'a Authorized,
     /// Its body, where it has one that comes as it is sent.
     pub(crate) upload: Option<&'a Upload>,
     /// Whether it asks for a WebSocket.
@@ -52,6 +54,8 @@ pub(crate) struct Times {
     pub(crate) begun: Instant,
     /// When the time for the whole request is over, or its caller stops waiting; `None`: nobody says.
     pub(crate) end: Option<Instant>,
+    /// Whether it is the caller who says so, whatever he chose.
+    pub(crate) is_callers: bool,
 }
 
 /// A response, and its call under way.
@@ -82,6 +86,7 @@ impl Attempts<'_> {
         let under_way = UnderWay {
             admitted: Some(admitted),
             sent_at: self.network.clock.monotonic(),
+            upload: self.upload,
         };
         let sending = pin!(self.network.transport.clone().call(mem::take(request)));
         let response = self.in_time(sending).await;
@@ -105,7 +110,7 @@ impl Attempts<'_> {
 
     fn settle(
         &self,
-        under_way: UnderWay,
+        under_way: UnderWay<'_>,
         result: Result<Response<Body>, UpstreamError>,
     ) -> Result<Answered, UpstreamError> {
         match result {
@@ -115,8 +120,7 @@ impl Attempts<'_> {
             },
             Err(error) => {
                 let is_hurried = matches!(error, UpstreamError::TimedOut) && self.is_over();
-                let is_callers = self.upload.is_some_and(|upload| upload.fault().is_some());
-                match (is_callers, is_hurried) {
+                match (self.has_broken_upload(), is_hurried) {
                     // What is wrong with the body of a request says nothing of the instance.
                     (true, _) => drop(under_way.take()),
                     // Nobody could have been faster than a caller who waits no longer.
@@ -126,6 +130,34 @@ impl Attempts<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Whether the body of the request was ended before its time: by its sender, by a limit, or with the token.
+    pub(crate) fn has_broken_upload(&self) -> bool {
+        let is_cut_off = || self.authorized.cut_off(StatusCode::BAD_GATEWAY).is_some();
+        self.upload
+            .is_some_and(|upload| upload.fault().is_some() || is_cut_off())
+    }
+
+    /// What the result of all attempts says of the service as a whole: whether it has failed.
+    pub(crate) fn service_failed(&self, result: &Result<Answered, UpstreamError>) -> Option<bool> {
+        match result {
+            Ok((response, _)) => response.instance_failed(),
+            Err(error) if self.is_callers_doing(error) => None,
+            Err(error) => error.instance_failed(),
+        }
+    }
+
+    /// Whether it is the caller for whom there is no response: his body, his token, or how little time he has.
+    pub(crate) fn is_callers_doing(&self, error: &UpstreamError) -> bool {
+        let is_late = matches!(error, UpstreamError::TimedOut);
+        self.has_broken_upload() || is_late && self.times.is_callers && self.is_over()
+    }
+
+    /// How long the service has taken, without the time in which the body of the request did not come.
+    pub(crate) fn took(&self) -> Duration {
+        let pauses = self.upload.map(Upload::pauses).unwrap_or_default();
+        self.times.begun.elapsed().saturating_sub(pauses)
     }
 
     /// Whether an attempt has failed as one does at the only instance of a service while it starts anew, and not for long yet.
@@ -172,7 +204,7 @@ impl Attempts<'_> {
     }
 
     fn end(&self) -> Instant {
-        let Times { begun, end } = self.times;
+        let Times { begun, end, .. } = self.times;
         let from = self
             .upload
             .map_or(begun, |upload| upload.moved_at().max(begun));
@@ -219,26 +251,38 @@ fn point(request: &mut Request<Body>, instance: &Instance) {
 }
 
 /// An attempt under way. Dropped before its end, its caller has gone.
-struct UnderWay {
+struct UnderWay<'a> {
     admitted: Option<Admitted>,
     sent_at: Duration,
+    upload: Option<&'a Upload>,
 }
 
-impl UnderWay {
+impl UnderWay<'_> {
     fn take(mut self) -> Option<Admitted> {
         self.admitted.take()
     }
 
     fn settle(mut self, outcome: &impl Outcome) -> Option<BodyUnderWay> {
-        let admitted = self.admitted.take();
-        admitted.map(|admitted| admitted.settle_head(outcome, self.sent_at))
+        let (admitted, sent_at) = (self.admitted.take(), self.sent_at());
+        admitted.map(|admitted| admitted.settle_head(outcome, sent_at))
+    }
+
+    /// Later by what was waited for the sender of the body: the instance is as slow as it is itself.
+    fn sent_at(&self) -> Duration {
+        let pauses = self.upload.map(Upload::pauses).unwrap_or_default();
+        self.sent_at.saturating_add(pauses)
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        let sent_at = self.sent_at();
         if let Some(admitted) = self.admitted.take() {
-            admitted.abandon(self.sent_at);
+            match self.upload.is_some_and(Upload::waits_for_sender) {
+                // It had no request to respond to yet.
+                true => drop(admitted),
+                false => admitted.abandon(sent_at),
+            }
         }
     }
 }

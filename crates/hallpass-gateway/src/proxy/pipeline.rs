@@ -311,12 +311,11 @@ fn times(authorized: &Authorized, route: &Route, came: &Came) -> Times {
         .map(|total| came.begun + total);
     let callers = authorized.time_left(&came.parts.headers);
     let callers = callers.map(|left| came.begun + left);
+    let end = [total, callers].into_iter().flatten().min();
     Times {
         begun: Instant::now(),
-        end: match (total, callers) {
-            (Some(total), Some(callers)) => Some(total.min(callers)),
-            (total, callers) => total.or(callers),
-        },
+        end,
+        is_callers: end.is_some() && end != total,
     }
 }
 

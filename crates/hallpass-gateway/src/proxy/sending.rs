@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hallpass_resource::Authorized;
-use hallpass_upstream::{Body, Network, Outcome as _};
+use hallpass_upstream::{Body, Network};
 use http::{Request, StatusCode};
+use tokio::time::Instant;
 
 use super::attempt::{Answered, Attempts, Renewal, Times};
 use super::head::Framing;
@@ -56,17 +57,7 @@ impl Sending<'_> {
             }
             None => false,
         };
-        let attempts = Attempts {
-            route: self.route,
-            network: self.network,
-            upload: upload.as_ref().filter(|_| !kept),
-            is_upgrade: self.is_upgrade,
-            times: self.times,
-            renewal: self.generation.map(|generation| Renewal {
-                caller: self.authorized.context(),
-                generation,
-            }),
-        };
+        let attempts = self.attempts(upload.as_ref().filter(|_| !kept));
         let service = &self.route.service;
         let pass = match service.guard.settings().is_empty() {
             true => None,
@@ -79,10 +70,10 @@ impl Sending<'_> {
             },
         };
         let result = attempts.send(request, is_idempotent).await;
-        let took = self.times.begun.elapsed();
+        let took = attempts.took();
         service.counters.duration.observe(took.as_secs_f64());
         if let Some(pass) = pass {
-            pass.settle(instance_failed(&result), took);
+            pass.settle(attempts.service_failed(&result), took);
         }
         let was_accepted = |(response, _): &Answered| {
             response.status().is_success() || response.status() == StatusCode::FORBIDDEN
@@ -98,6 +89,26 @@ impl Sending<'_> {
             came.body = upload.as_ref().and_then(Upload::take_rest);
             self.trouble(error, upload.as_ref(), attempts.is_over())
         })
+    }
+
+    /// `upload`: what comes as it is sent.
+    fn attempts<'s>(&'s self, upload: Option<&'s Upload>) -> Attempts<'s> {
+        Attempts {
+            route: self.route,
+            network: self.network,
+            authorized: self.authorized,
+            upload,
+            is_upgrade: self.is_upgrade,
+            // What was waited for a body is no time that the upstream had.
+            times: Times {
+                begun: Instant::now(),
+                ..self.times
+            },
+            renewal: self.generation.map(|generation| Renewal {
+                caller: self.authorized.context(),
+                generation,
+            }),
+        }
     }
 
     /// The body that comes as it is sent, if there is one.
@@ -154,12 +165,5 @@ impl Sending<'_> {
             (UpstreamError::TimedOut, true) => Trouble::TooLong,
             _ => error.into(),
         }
-    }
-}
-
-fn instance_failed(result: &Result<Answered, UpstreamError>) -> Option<bool> {
-    match result {
-        Ok((response, _)) => response.instance_failed(),
-        Err(error) => error.instance_failed(),
     }
 }

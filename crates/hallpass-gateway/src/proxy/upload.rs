@@ -4,7 +4,7 @@
 //! can be handed to another upstream.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -61,9 +61,11 @@ struct Shared {
     /// What is left of one that was too large: its sender is to see the response.
     rest: Mutex<Option<Incoming>>,
     fault: OnceLock<UploadFault>,
-    /// For its sender.
-    waits: AtomicBool,
-    /// When the last part came, in milliseconds since `began`.
+    /// Since when its sender is waited for, in microseconds since `began`, and one; 0: nobody waits for him.
+    waits_since: AtomicU64,
+    /// For how long he was waited for before, in microseconds.
+    waited: AtomicU64,
+    /// When the last part came, in microseconds since `began`.
     last: AtomicU64,
     began: Instant,
     bytes: AtomicU64,
@@ -81,7 +83,8 @@ impl Upload {
                 unread: Mutex::new(Some(body)),
                 rest: Mutex::new(None),
                 fault: OnceLock::new(),
-                waits: AtomicBool::new(false),
+                waits_since: AtomicU64::new(0),
+                waited: AtomicU64::new(0),
                 last: AtomicU64::new(0),
                 began: Instant::now(),
                 bytes: AtomicU64::new(0),
@@ -132,11 +135,23 @@ impl Upload {
 
     /// When it last moved; that is now while its sender pauses, which has a limit of its own.
     pub(crate) fn moved_at(&self) -> Instant {
-        if self.shared.waits.load(Ordering::Relaxed) {
+        if self.waits_for_sender() {
             return Instant::now();
         }
-        let last = Duration::from_millis(self.shared.last.load(Ordering::Relaxed));
+        let last = Duration::from_micros(self.shared.last.load(Ordering::Relaxed));
         self.shared.began + last
+    }
+
+    /// Whether whoever reads it has all that has come, and waits for more.
+    pub(crate) fn waits_for_sender(&self) -> bool {
+        self.shared.waits_since.load(Ordering::Relaxed) > 0
+    }
+
+    /// How long its sender has kept its reader waiting: no time that the upstream has taken.
+    pub(crate) fn pauses(&self) -> Duration {
+        let waited = self.shared.waited.load(Ordering::Relaxed);
+        let now = self.shared.pause_until_now();
+        Duration::from_micros(waited.saturating_add(now))
     }
 }
 
@@ -145,11 +160,33 @@ impl Shared {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    // One body at a time reads, so each number has one writer. Relaxed: no other memory depends on them.
     fn moved(&self) {
-        let since = self.began.elapsed().as_millis();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.waits.store(false, Ordering::Relaxed);
-        self.last.store(since, Ordering::Relaxed);
+        let pause = self.pause_until_now();
+        if pause > 0 {
+            self.waited.fetch_add(pause, Ordering::Relaxed);
+        }
+        self.waits_since.store(0, Ordering::Relaxed);
+        self.last.store(self.age(), Ordering::Relaxed);
+    }
+
+    /// Its sender has to be waited for.
+    fn pauses(&self) {
+        if self.waits_since.load(Ordering::Relaxed) == 0 {
+            let now = self.age().saturating_add(1);
+            self.waits_since.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// For how long its sender is waited for now, in microseconds.
+    fn pause_until_now(&self) -> u64 {
+        let since = self.waits_since.load(Ordering::Relaxed).checked_sub(1);
+        since.map_or(0, |since| self.age().saturating_sub(since))
+    }
+
+    /// In microseconds.
+    fn age(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -219,7 +256,7 @@ impl HttpBody for Sent {
             };
             let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
                 if this.pause.goes_on(context).is_pending() {
-                    this.upload.shared.waits.store(true, Ordering::Relaxed);
+                    this.upload.shared.pauses();
                     return Poll::Pending;
                 }
                 return Poll::Ready(Some(Err(this.fail(UploadFault::TooSlow))));

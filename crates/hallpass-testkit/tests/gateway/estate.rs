@@ -87,12 +87,20 @@ impl Estate {
         orders: SocketAddr,
         routes: &str,
     ) -> (Self, Arc<ManualClock>) {
-        let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
         let setup = Setup {
             orders: &[orders],
             routes,
-            clock: Some(Arc::clone(&clock)),
             ..Setup::default()
+        };
+        Self::by_hand(setup).await
+    }
+
+    /// The same, of more.
+    pub(crate) async fn by_hand(setup: Setup<'_>) -> (Self, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
+        let setup = Setup {
+            clock: Some(Arc::clone(&clock)),
+            ..setup
         };
         (Self::of(setup).await, clock)
     }

@@ -33,6 +33,8 @@ mod routes;
 #[cfg(test)]
 mod sidecar;
 #[cfg(test)]
+mod slow_callers;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod upgrades;
