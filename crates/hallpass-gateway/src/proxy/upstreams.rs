@@ -64,10 +64,7 @@ impl ServiceMaker {
             let budget = route.retry.budget;
             let state = match known {
                 Some(known) if known.is_as(wanted, budget) => Arc::clone(known),
-                _ => {
-                    let before = known.map(|known| &known.upstream);
-                    Arc::new(self.make(&address, route, wanted, before))
-                }
+                _ => Arc::new(self.make(&address, route, wanted, known.map(|it| &**it))),
             };
             services.insert(address, state);
         }
@@ -79,7 +76,7 @@ impl ServiceMaker {
         address: &Address,
         route: &RouteSettings,
         settings: &ServiceSettings,
-        before: Option<&Upstream>,
+        before: Option<&ServiceState>,
     ) -> ServiceState {
         let name: Arc<str> = match address {
             Address::LoadBalanced(service) => Arc::clone(service),
@@ -103,17 +100,18 @@ impl ServiceMaker {
             eject: settings.eject,
         })
         .with_observer(BreakerGauges::new(&name, &self.breakers));
-        ServiceState {
-            upstream: match before {
-                Some(before) => upstream.succeeding(before),
-                None => upstream,
-            },
-            guard: Guard::new(
-                Arc::clone(&name),
-                settings.guard.clone(),
-                clock,
-                self.breakers.of_guard(&name),
+        let told = self.breakers.of_guard(&name);
+        let guard = Guard::new(Arc::clone(&name), settings.guard.clone(), clock, told);
+        let (upstream, guard) = match before {
+            Some(before) => (
+                upstream.succeeding(&before.upstream),
+                guard.succeeding(&before.guard),
             ),
+            None => (upstream, guard),
+        };
+        ServiceState {
+            upstream,
+            guard,
             http2: settings.http2,
             counters: self.metrics.of_service(&name),
             settings: settings.clone(),
