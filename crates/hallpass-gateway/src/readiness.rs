@@ -28,24 +28,36 @@ impl Readiness {
         if !self.has_keys.load(Ordering::Relaxed) {
             return Err("waiting for the keys of the issuers");
         }
-        match self.tokens.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            _ => Err("waiting for the first tokens of this service"),
+        match self.awaits_tokens() {
+            false => Ok(()),
+            true => Err("waiting for the first tokens of this service"),
         }
     }
 
-    /// It says no until as many tokens have [come](Self::token_came).
-    pub(crate) fn awaits_tokens(&self, count: usize) {
-        self.tokens.fetch_add(count, Ordering::Relaxed);
+    /// It says no for a token until that is there, or nobody waits for it any more: until this is dropped.
+    pub(crate) fn awaits_token(self: &Arc<Self>) -> AwaitedToken {
+        self.tokens.fetch_add(1, Ordering::Relaxed);
+        AwaitedToken(Arc::clone(self))
     }
 
-    pub(crate) fn token_came(&self) {
-        self.tokens.fetch_sub(1, Ordering::Relaxed);
+    /// Whether it says no for a token.
+    pub(crate) fn awaits_tokens(&self) -> bool {
+        self.tokens.load(Ordering::Relaxed) > 0
     }
 
     /// From now on it says no.
     pub(crate) fn begin_stopping(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A token that readiness waits for.
+#[derive(Debug)]
+pub(crate) struct AwaitedToken(Arc<Readiness>);
+
+impl Drop for AwaitedToken {
+    fn drop(&mut self) {
+        self.0.tokens.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -149,8 +149,8 @@ impl RunningSidecar {
             side.proxy.plan.store(Arc::new(plan));
             side.services.store(Arc::new(Services::new(outbound)));
             let tokens: &AuthTokenService = &side.proxy.tokens;
-            // What is ready stays so.
-            self.warm = warm::keep_on(outbound, tokens);
+            // The new ones first: at no moment does readiness wait for none of both.
+            self.warm = warm::keep_on(outbound, tokens, &self.readiness);
         }
         Ok(())
     }

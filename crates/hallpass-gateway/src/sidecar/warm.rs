@@ -20,21 +20,27 @@ pub(super) fn keep(
     tokens: &AuthTokenService,
     readiness: &Arc<Readiness>,
 ) -> JoinSet<()> {
-    let own = own_tokens(settings, tokens);
-    readiness.awaits_tokens(own.len());
-    let tasks = own.into_iter().map(|handle| {
-        let readiness = Arc::clone(readiness);
+    let own = own_tokens(settings, tokens).into_iter();
+    let tasks = own.map(|handle| {
+        let awaited = readiness.awaits_token();
         async move {
             first(&handle).await;
-            readiness.token_came();
+            drop(awaited);
             renew(handle).await;
         }
     });
     tasks.collect()
 }
 
-/// The same after a change of settings: readiness does not wait again.
-pub(super) fn keep_on(settings: &OutboundSettings, tokens: &AuthTokenService) -> JoinSet<()> {
+/// The same after a change of settings: what was ready stays so, and what waits goes on waiting, for the tokens of the new settings.
+pub(super) fn keep_on(
+    settings: &OutboundSettings,
+    tokens: &AuthTokenService,
+    readiness: &Arc<Readiness>,
+) -> JoinSet<()> {
+    if readiness.awaits_tokens() {
+        return keep(settings, tokens, readiness);
+    }
     let own = own_tokens(settings, tokens).into_iter();
     let tasks = own.map(|handle| async move {
         first(&handle).await;
