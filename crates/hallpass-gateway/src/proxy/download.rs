@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use tokio::time::Sleep;
 
 use super::pause::Pause;
 use super::trailers::clean_response;
+use super::upstreams::ServiceState;
 
 /// Why a response was ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,16 @@ pub(crate) enum DownloadFault {
     /// The time of the whole request is over.
     #[error("the response took longer than the request may take")]
     TooLong,
+}
+
+impl DownloadFault {
+    /// Its name in metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooSlow => "pause",
+            Self::TooLong => "total",
+        }
+    }
 }
 
 /// The body of an upstream's response.
@@ -35,10 +47,17 @@ pub(crate) struct Download {
     end: Option<Pin<Box<Sleep>>>,
     bytes: u64,
     counter: Counter,
+    service: Arc<ServiceState>,
 }
 
 impl Download {
-    pub(crate) fn new(body: Body, under_way: BodyUnderWay, pause: Pause, counter: Counter) -> Self {
+    /// `counter`: of its bytes.
+    pub(crate) fn new(
+        (body, under_way): (Body, BodyUnderWay),
+        pause: Pause,
+        counter: Counter,
+        service: &Arc<ServiceState>,
+    ) -> Self {
         Self {
             // One that is not there needs nobody to wait for it.
             under_way: Some(under_way).filter(|_| !body.is_end_stream()),
@@ -48,6 +67,7 @@ impl Download {
             end: None,
             bytes: 0,
             counter,
+            service: Arc::clone(service),
         }
     }
 
@@ -65,6 +85,7 @@ impl Download {
 
     fn fail(&mut self, fault: DownloadFault) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         tracing::debug!(%fault, "a response was cut off");
+        self.service.counters.cut(fault.as_str());
         self.body = Body::empty();
         self.under_way = None;
         Poll::Ready(Some(Err(fault.into())))
@@ -96,6 +117,10 @@ impl HttpBody for Download {
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 ended => {
+                    if let Some(Err(error)) = &ended {
+                        tracing::debug!(%error, "a response broke off");
+                        this.service.counters.cut("upstream");
+                    }
                     this.under_way = None;
                     return Poll::Ready(ended);
                 }

@@ -44,6 +44,12 @@ struct ServiceLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CutLabels {
+    service: String,
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     identity: &'static str,
     result: &'static str,
@@ -62,6 +68,7 @@ pub(crate) struct ProxyMetrics {
     upstream: Family<ServiceLabels, Histogram, fn() -> Histogram>,
     refused: Family<RefusedLabels, Counter>,
     retries: Family<ServiceLabels, Counter>,
+    cut: Family<CutLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     bytes: Family<DirectionLabels, Counter>,
     /// Bytes of bodies that went to upstreams.
@@ -86,6 +93,7 @@ impl Default for ProxyMetrics {
             upstream: Family::new_with_constructor(histogram),
             refused: Family::default(),
             retries: Family::default(),
+            cut: Family::default(),
             tokens: Family::default(),
             uploaded: of("up"),
             downloaded: of("down"),
@@ -126,6 +134,11 @@ impl ProxyMetrics {
             it.refused,
         );
         gateway.register("retries", "Attempts beyond the first", it.retries);
+        gateway.register(
+            "responses_cut",
+            "Responses that ended before their end, after a head that said nothing of it",
+            it.cut,
+        );
         gateway.register(
             "upstream_tokens",
             "Tokens for upstreams that were sent, or not",
@@ -181,6 +194,8 @@ impl ProxyMetrics {
         ServiceCounters {
             duration: self.upstream.get_or_create_owned(&labels),
             retries: self.retries.get_or_create_owned(&labels),
+            cut: self.cut.clone(),
+            service: labels.service,
         }
     }
 
@@ -225,4 +240,14 @@ impl RouteCounters {
 pub(crate) struct ServiceCounters {
     pub(crate) duration: Histogram,
     pub(crate) retries: Counter,
+    cut: Family<CutLabels, Counter>,
+    service: String,
+}
+
+impl ServiceCounters {
+    /// A response ended before its end.
+    pub(crate) fn cut(&self, by: &'static str) {
+        let service = self.service.clone();
+        self.cut.get_or_create(&CutLabels { service, by }).inc();
+    }
 }

@@ -44,7 +44,8 @@ impl Reply<'_> {
             false => timeouts.idle,
         };
         let counter = self.metrics.downloaded.clone();
-        let mut body = Download::new(body, under_way, Pause::new(pause), counter);
+        let (body, service) = ((body, under_way), &self.route.service);
+        let mut body = Download::new(body, Pause::new(pause), counter, service);
         if self.has_trailers {
             body = body.with_trailers();
         }

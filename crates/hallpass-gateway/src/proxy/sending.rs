@@ -85,7 +85,10 @@ impl Sending<'_> {
             self.metrics.uploaded.inc_by(upload.bytes());
         }
         result.map_err(|error| {
-            tracing::debug!(%error, route = self.route.settings.name, "no response of the upstream");
+            if !attempts.is_callers_doing(&error) {
+                let route = &self.route.settings.name;
+                service.trouble.say(service.upstream.name(), route, &error);
+            }
             came.body = upload.as_ref().and_then(Upload::take_rest);
             self.trouble(error, upload.as_ref(), attempts.is_over())
         })

@@ -1,6 +1,7 @@
 //! The services that routes lead to, each with its breakers and its budget of retries.
 
 mod breaker_gauges;
+mod trouble;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::settings::service::ServiceSettings;
 
 use breaker_gauges::BreakerGauges;
 pub(crate) use breaker_gauges::BreakerMetrics;
+use trouble::ServiceTrouble;
 
 /// A service as this process sees it, whichever routes lead there.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub(crate) struct ServiceState {
     pub(crate) guard: Guard,
     pub(crate) http2: Http2,
     pub(crate) counters: ServiceCounters,
+    pub(crate) trouble: ServiceTrouble,
     /// What it was made of.
     settings: ServiceSettings,
 }
@@ -114,6 +117,7 @@ impl ServiceMaker {
             guard,
             http2: settings.http2,
             counters: self.metrics.of_service(&name),
+            trouble: ServiceTrouble::default(),
             settings: settings.clone(),
         }
     }

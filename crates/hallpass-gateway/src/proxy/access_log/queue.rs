@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use hallpass_upstream::Reminders;
 use prometheus_client::metrics::counter::Counter;
 
 /// Lines that may wait.
@@ -54,6 +55,7 @@ impl Lines {
 }
 
 fn write_all(waiting: &Receiver<Message>, mut target: Box<dyn Write + Send>, lost: &Counter) {
+    let said = Reminders::default();
     while let Ok(first) = waiting.recv() {
         let (mut text, mut count, mut flushed) = (String::new(), 0, Vec::new());
         let rest = waiting.try_iter().take(MAX_WAITING);
@@ -68,8 +70,18 @@ fn write_all(waiting: &Receiver<Message>, mut target: Box<dyn Write + Send>, los
             }
         }
         let written = target.write_all(text.as_bytes());
-        if written.and_then(|()| target.flush()).is_err() {
-            lost.inc_by(count);
+        match written.and_then(|()| target.flush()) {
+            Ok(()) => {
+                if said.over() {
+                    tracing::info!("the access log is written again");
+                }
+            }
+            Err(error) => {
+                lost.inc_by(count);
+                if let Some(times) = said.times("write") {
+                    tracing::warn!(%error, times, "the access log cannot be written: its lines are lost");
+                }
+            }
         }
         drop(flushed);
     }
