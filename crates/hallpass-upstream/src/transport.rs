@@ -41,9 +41,10 @@ mod lean;
 mod pooled;
 mod pools;
 mod secrets;
+mod secured;
 mod silence;
 
-/// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
+/// Default wait for one TCP connection. The TLS handshake on top of it has a limit of its own.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Default time after which an unused connection is closed. Below the 5 s after which the hastiest of the common servers
 /// close (Node.js, uvicorn), so that a call rarely meets a connection that the server has just closed.
@@ -166,7 +167,7 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Wait for one TCP connection; default 1 s.
+    /// Wait for one TCP connection; default 1 s. A TLS handshake on top of it may take 5 s more.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

@@ -16,6 +16,9 @@ use crate::body::BoxError;
 use crate::resolver::{LOOK_UP_TIMEOUT, Resolver};
 
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take. A process that is frozen, or has no room for one more connection, takes a connection and says nothing: who waited for
+/// as long as for a response could not be sent elsewhere in time. Some tens of milliseconds are usual.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes TCP connections: anywhere for `https`, whose TLS is made on top of them, and for `http` only to addresses of the
 /// loopback interface unless that was lifted. A name counts as what it resolves to.
@@ -111,6 +114,11 @@ fn is_loopback(address: IpAddr) -> bool {
 #[error("the address is plain http and not on loopback: use https there")]
 pub(super) struct PlainHttp;
 
+/// The server has not shaken hands.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server did not take part in the TLS handshake for {} s", HANDSHAKE_TIMEOUT.as_secs())]
+pub(super) struct HandshakeTimeout;
+
 /// Looks names up for a connector.
 #[derive(Clone)]
 struct Addresses {
@@ -146,12 +154,13 @@ impl Service<Name> for Addresses {
     }
 }
 
-/// Whether `error` is a look-up or a connection that took too long.
+/// Whether `error` is a look-up, a connection or a handshake that took too long.
 pub(super) fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
     let is_late = |error: &(dyn std::error::Error + 'static)| {
         let io = error.downcast_ref::<io::Error>();
         let look_up = error.downcast_ref::<crate::resolver::LookUpError>();
         io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+            || error.is::<HandshakeTimeout>()
             || look_up == Some(&crate::resolver::LookUpError::TooLong)
     };
     std::iter::successors(Some(error), |error| error.source()).any(is_late)

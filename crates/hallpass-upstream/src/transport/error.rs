@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::connector::{PlainHttp, is_timeout};
+use super::connector::{HandshakeTimeout, PlainHttp, is_timeout};
 use crate::body::BoxError;
 use crate::outcome::{Outcome, RetryAdvice};
 use crate::resolver::LookUpError;
@@ -27,7 +27,7 @@ pub enum TransportErrorKind {
     /// No connection: refused, unreachable, name not found, TLS handshake failed. Nothing was sent.
     #[error("could not connect")]
     Connect,
-    /// No connection within the connect timeout. Nothing was sent.
+    /// No connection within the connect timeout, or no TLS within that of the handshake. Nothing was sent.
     #[error("connecting took too long")]
     ConnectTimeout,
     /// Plain http to another host, for a request that may hold a secret. Nothing was sent.
@@ -161,6 +161,7 @@ fn reason(kind: TransportErrorKind, error: &(dyn std::error::Error + 'static)) -
     let reason = match (tls, kind) {
         (Some(tls), _) => Some(tls.to_string()),
         (None, TransportErrorKind::Connect) => chain().find_map(no_connection),
+        (None, TransportErrorKind::ConnectTimeout) => chain().find_map(no_handshake),
         (None, TransportErrorKind::Protocol) => chain().find_map(too_large),
         (None, _) => None,
     };
@@ -174,6 +175,11 @@ fn no_connection(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     let system = error.downcast_ref::<io::Error>()?;
     system.raw_os_error().map(|_| system.kind().to_string())
+}
+
+/// What a server did not take part in.
+fn no_handshake(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    error.is::<HandshakeTimeout>().then(|| error.to_string())
 }
 
 /// Which limit a response exceeds.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use hallpass_tls::ClientTls;
 use hallpass_token::Thumbprint;
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
@@ -17,13 +16,14 @@ use super::connector::Connector;
 use super::http2::{self, Http2};
 use super::keep_alive::{AnnouncedLimits, ByLimit};
 use super::lean::{self, Lean};
+use super::secured::Secured;
 use crate::body::Body;
 use crate::random::random_fraction;
 
 // A response has 100 headers at most, hyper's own limit (a test holds it): with another one it takes two blocks of 4 KiB from the heap for each response.
 const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 
-pub(super) type HttpClient = Client<HttpsConnector<Connector>, Body>;
+pub(super) type HttpClient = Client<Secured, Body>;
 
 /// The TLS of a transport.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ impl ByVersion {
         let idle_timeout = settings.idle_timeout;
         let (shared, tls_http2) = (connector.clone().shared(), Arc::clone(&tls.http2));
         let pool = |connector: &Connector, tls: &Arc<ClientConfig>, idle_timeout: Duration| {
-            let connector = HttpsConnector::from((connector.clone(), Arc::clone(tls)));
+            let connector = Secured::new(connector.clone(), Arc::clone(tls));
             let mut builder = Client::builder(TokioExecutor::new());
             builder
                 .pool_timer(TokioTimer::new())
@@ -221,7 +221,7 @@ impl ByVersion {
             http2::limit(&mut builder).build(connector)
         };
         let lean = lean::Settings {
-            connector: HttpsConnector::from((connector.clone(), Arc::clone(&tls.http1))),
+            connector: Secured::new(connector.clone(), Arc::clone(&tls.http1)),
             builder: http1_builder(),
             max_idle: settings.max_idle_per_host,
             kept_for: ByLimit::new(idle_timeout, |time| time),

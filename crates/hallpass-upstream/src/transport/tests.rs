@@ -265,3 +265,35 @@ async fn a_limit_without_end_is_no_panic() {
     let forever = Duration::MAX;
     assert_eq!(connections_after("", forever, Duration::ZERO).await, 0);
 }
+
+/// A process that is frozen takes connections and says nothing.
+#[tokio::test]
+async fn a_server_that_does_not_shake_hands_is_left_while_there_is_time_for_another() {
+    for http2 in [Http2::Never, Http2::Auto] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("https://{}/", listener.local_addr().unwrap());
+        let frozen = async {
+            let (mut stream, _client) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+            // From here on nothing but a timer can happen.
+            tokio::time::pause();
+            std::future::pending::<()>().await;
+        };
+        let mut request = Request::get(uri).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(http2);
+        let called = HttpTransport::new().unwrap().call(request);
+        let limit = Duration::from_secs(60);
+        let error = tokio::select! {
+            called = tokio::time::timeout(limit, called) => called.expect("in time").unwrap_err(),
+            () = frozen => unreachable!(),
+        };
+        tokio::time::resume();
+        assert_eq!(
+            error.kind(),
+            TransportErrorKind::ConnectTimeout,
+            "{http2:?}"
+        );
+        assert!(error.is_unsent());
+        assert!(error.to_string().contains("TLS handshake"), "{error}");
+    }
+}

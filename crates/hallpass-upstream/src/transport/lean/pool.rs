@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Uri};
 use hyper::client::conn::http1::Builder;
-use hyper_rustls::HttpsConnector;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -15,15 +14,15 @@ use tower_service::Service;
 use super::keeper::{Bell, Kept};
 use super::link::Link;
 use crate::body::BoxError;
-use crate::transport::connector::Connector;
 use crate::transport::keep_alive::{ByLimit, announced};
+use crate::transport::secured::Secured;
 
 /// Threads that put connections back at once do not wait for each other, up to so many.
 const SHARDS: usize = 4;
 
 /// How connections are made and kept, for all servers.
 pub(in crate::transport) struct Settings {
-    pub(in crate::transport) connector: HttpsConnector<Connector>,
+    pub(in crate::transport) connector: Secured,
     pub(in crate::transport) builder: Builder,
     /// Unused connections kept per server.
     pub(in crate::transport) max_idle: usize,
