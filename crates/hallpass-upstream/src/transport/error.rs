@@ -129,10 +129,11 @@ impl TransportError {
     }
 }
 
-/// Whatever it was, the instance is at fault; but for what is refused or ended on this side.
+/// Whatever it was, the instance is at fault; but for what is refused or ended on this side, or what this machine has too little of.
 impl Outcome for TransportError {
     fn instance_failed(&self) -> Option<bool> {
         let is_own = self.kind == TransportErrorKind::PlainHttp
+            || find::<io::Error>(&*self.source).is_some_and(is_of_this_machine)
             || find::<h2::Error>(&*self.source).is_some_and(is_ended_here);
         (!is_own).then_some(true)
     }
@@ -174,7 +175,26 @@ fn no_connection(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some(look_up.to_string());
     }
     let system = error.downcast_ref::<io::Error>()?;
-    system.raw_os_error().map(|_| system.kind().to_string())
+    let code = system.raw_os_error()?;
+    // Of some the library knows no kind.
+    let is_full = TOO_MANY_OPEN.contains(&code);
+    Some(match is_full {
+        true => "this process has too many files and connections open (`ulimit -n`)".to_owned(),
+        false => system.kind().to_string(),
+    })
+}
+
+/// `EMFILE` and `ENFILE`, the same on every Unix.
+const TOO_MANY_OPEN: [i32; 2] = [24, 23];
+
+/// Whether this machine had nothing left to connect with: descriptors, ports, memory.
+fn is_of_this_machine(error: &io::Error) -> bool {
+    let is_full = |code| cfg!(unix) && TOO_MANY_OPEN.contains(&code);
+    error.raw_os_error().is_some_and(is_full)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+        )
 }
 
 /// What a server did not take part in.
@@ -271,6 +291,25 @@ mod tests {
             "could not connect: the name has no address"
         );
         assert_eq!(says("anything else".into()), "could not connect");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_this_machine_has_too_little_of_is_no_fault_of_an_instance() {
+        let of_code = |code| {
+            let source = io::Error::from_raw_os_error(code);
+            TransportError::connecting(source.into())
+        };
+        // EMFILE, ENFILE, EADDRNOTAVAIL, ENOMEM.
+        for code in [24, 23, 99, 12] {
+            let error = of_code(code);
+            assert_eq!(error.instance_failed(), None, "{error}");
+            assert!(error.is_unsent());
+        }
+        let refused = of_code(111);
+        assert_eq!(refused.instance_failed(), Some(true), "{refused}");
+        let text = of_code(24).to_string();
+        assert!(text.contains("ulimit"), "{text}");
     }
 
     #[tokio::test]
