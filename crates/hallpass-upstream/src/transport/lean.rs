@@ -207,8 +207,7 @@ impl Call {
         if self.has_body
             && let Ok(runtime) = Handle::try_current()
         {
-            returning.go_on_alone(&runtime);
-            return response.map(Body::from);
+            return response.map(|body| returning.go_on_alone(&runtime, body));
         }
         response.map(|body| Body::streamed(ReturningBody::new(body, returning)))
     }

@@ -241,3 +241,34 @@ async fn a_body_that_breaks_ends_the_connection_before_the_server_takes_it_for_w
     assert_eq!(error.kind(), TransportErrorKind::Broken);
     ended.wait().await;
 }
+
+#[tokio::test]
+async fn an_upload_that_nobody_reads_ends_some_time_after_its_response() {
+    let closed = Signal::default();
+    let closing = closed.clone();
+    let server = Server::start(move |_, mut peer| {
+        let closing = closing.clone();
+        async move {
+            peer.head().await.unwrap();
+            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly")
+                .await;
+            // Nothing that could be read says that the client has gone.
+            peer.until_closed().await;
+            closing.give();
+        }
+    })
+    .await;
+    let transport = HttpTransport::new().unwrap();
+    let (sender, body) = upload();
+    let response = call(&transport, server.post(body)).await.unwrap();
+    let read = response.into_body().collect_within(5).await.unwrap();
+    assert_eq!(read, "early");
+    let begun = tokio::time::Instant::now();
+    // From here on nothing but a timer can happen.
+    tokio::time::pause();
+    tokio::time::timeout(Duration::from_secs(3_600), closed.0.notified())
+        .await
+        .expect("an end");
+    assert!(begun.elapsed() >= Duration::from_secs(60));
+    drop(sender);
+}
