@@ -21,7 +21,7 @@ pub(crate) struct EvenClock {
 impl EvenClock {
     /// Looks at `clock`, which is to be done often; gives whether it has gone evenly for long enough.
     pub(crate) fn look(&mut self, clock: &dyn Clock) -> bool {
-        let (wall, monotonic) = (clock.now(), clock.monotonic());
+        let (wall, monotonic) = at_one_moment(clock);
         let has_jumped = self.last.is_none_or(|(last_wall, last)| {
             let expected = last_wall + monotonic.saturating_sub(last);
             let difference = wall.duration_since(expected);
@@ -32,6 +32,18 @@ impl EvenClock {
         }
         self.last = Some((wall, monotonic));
         monotonic.saturating_sub(self.since) >= EVEN_FOR
+    }
+}
+
+/// What both clocks say, with nothing between the two looks: a thread may be kept from running there.
+fn at_one_moment(clock: &dyn Clock) -> (SystemTime, Duration) {
+    let mut before = clock.monotonic();
+    loop {
+        let (wall, after) = (clock.now(), clock.monotonic());
+        if after.saturating_sub(before) < JUMP / 2 {
+            return (wall, after);
+        }
+        before = after;
     }
 }
 

@@ -205,10 +205,7 @@ impl IssuerServer {
     pub fn router(self) -> Router {
         let Self { core, audit, .. } = self;
         tokio::spawn(audit.run(std::future::pending()));
-        tokio::spawn(store_watch::follow(
-            Arc::downgrade(&core),
-            std::future::pending(),
-        ));
+        tokio::spawn(store_watch::follow(&core, std::future::pending()));
         router(core)
     }
 
@@ -258,7 +255,7 @@ impl IssuerServer {
             })
         })?;
         let (stop, stopped) = watch::channel(false);
-        let watch = store_watch::follow(Arc::downgrade(&core), when_true(stopped.clone()));
+        let watch = store_watch::follow(&core, when_true(stopped.clone()));
         Ok(RunningIssuer {
             store_watch: tokio::spawn(watch),
             core,

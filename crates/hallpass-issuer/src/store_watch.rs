@@ -1,7 +1,7 @@
 //! Follows the store and the time while the issuer runs: what the command line writes counts without a restart, and keys
 //! begin and end at their moments.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hallpass_upstream::Reminders;
@@ -27,18 +27,27 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 /// How often revocations and refresh tokens are deleted whose time is over.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
-/// Follows the store and the time until `stop` resolves, or nobody uses the issuer any more.
-pub(crate) async fn follow(core: Weak<Core>, stop: impl Future<Output = ()>) {
-    let mut stop = std::pin::pin!(stop);
+/// Follows the store and the time, which is watched from now on, until `stop` resolves, or nobody uses the issuer any more.
+pub(crate) fn follow<S: Future<Output = ()>>(
+    core: &Arc<Core>,
+    stop: S,
+) -> impl Future<Output = ()> + use<S> {
     let mut watch = Watch::default();
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            () = sleep(LOOK_EVERY) => {}
-        }
-        let Some(core) = core.upgrade() else { return };
-        if timeout(LOOK_LIMIT, watch.look(&core)).await.is_err() {
-            watch.has_stalled(&core);
+    watch.clock.look(core.clock());
+    let core = Arc::downgrade(core);
+    async move {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+            let Some(core) = Weak::upgrade(&core) else {
+                return;
+            };
+            if timeout(LOOK_LIMIT, watch.look(&core)).await.is_err() {
+                watch.has_stalled(&core);
+            }
         }
     }
 }
@@ -64,6 +73,7 @@ impl Watch {
     async fn look(&mut self, core: &Core) {
         let now = Instant::now();
         let is_even = self.clock.look(core.clock());
+        core.authorities().saw_clock(is_even);
         // Each time: what is written into another file than that of the path is lost.
         let in_place = core.store().look_at_place().await;
         if self.not_before.is_none_or(|moment| moment <= now) || in_place.is_err() {

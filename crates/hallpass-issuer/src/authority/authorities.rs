@@ -22,6 +22,8 @@ use crate::token::client_rate::ClientRate;
 #[derive(Debug)]
 pub(crate) struct Authorities {
     ring: ArcSwapOption<AuthorityRing>,
+    /// Whether the clock can be believed, as far as was seen.
+    clock_is_even: AtomicBool,
     /// When the state of one changes next by itself, in seconds since 1970.
     next_moment: AtomicU64,
     /// How often each client asks.
@@ -42,7 +44,8 @@ impl Authorities {
         let Some(ca) = &settings.ca else {
             return Ok(Self::new(None));
         };
-        let kept = upkeep::keep(ca, store, clock).await?;
+        // Nobody knows yet whether the clock of the machine is right.
+        let kept = upkeep::keep(ca, store, (clock, false)).await?;
         // Before the files of the listener are read, of which it may be one.
         write_bundle(ca.bundle_file.as_deref(), &kept).await?;
         Ok(Self::new(Some(kept)))
@@ -51,6 +54,7 @@ impl Authorities {
     fn new(kept: Option<Kept>) -> Self {
         let authorities = Self {
             ring: ArcSwapOption::empty(),
+            clock_is_even: AtomicBool::new(false),
             next_moment: AtomicU64::new(u64::MAX),
             rate: ClientRate::default(),
             metrics: AuthorityMetrics::default(),
@@ -78,9 +82,19 @@ impl Authorities {
         self.ring.load_full()
     }
 
+    /// What was seen of the clock: whether it can be believed.
+    pub(crate) fn saw_clock(&self, is_even: bool) {
+        self.clock_is_even.store(is_even, Ordering::Relaxed);
+    }
+
+    /// Whether it can.
+    pub(crate) fn clock_is_even(&self) -> bool {
+        self.clock_is_even.load(Ordering::Relaxed)
+    }
+
     /// Whether the state of one changes by itself at `now`.
     pub(crate) fn is_due(&self, now: UnixTime) -> bool {
-        now.as_secs() >= self.next_moment.load(Ordering::Relaxed)
+        self.clock_is_even() && now.as_secs() >= self.next_moment.load(Ordering::Relaxed)
     }
 }
 

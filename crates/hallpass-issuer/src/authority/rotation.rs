@@ -45,16 +45,18 @@ impl Changes {
     }
 }
 
-/// Lets the time of each authority of `trust_domain` begin and end; those of other domains sign no more.
+/// Lets the time of each authority of `trust_domain` begin and end, as far as the clock can be believed (`is_even`): what a wrong one ends
+/// is gone for good, and with it the trust in all certificates that there are. Those of other domains sign no more.
 pub(crate) fn advance(
     records: &mut Vec<AuthorityRecord>,
     now: UnixTime,
     times: &CaTimes,
     trust_domain: &str,
+    is_even: bool,
 ) -> Changes {
     let mut changed = Vec::new();
     for record in records.iter_mut() {
-        if record.since > now {
+        if record.since > now && is_even {
             let (id, state) = (record.id.as_str(), record.state.as_str());
             tracing::warn!(
                 id,
@@ -69,7 +71,10 @@ pub(crate) fn advance(
             changed.push(record.id.clone());
         }
     }
-    if let Some(next) = due(records, now, times).map(|next| next.id.clone()) {
+    let signs = |it: &AuthorityRecord| it.state == AuthorityState::Signing;
+    let goes_by_time = is_even || !records.iter().any(signs);
+    let next = due(records, now, times).filter(|_| goes_by_time);
+    if let Some(next) = next.map(|next| next.id.clone()) {
         for record in records.iter_mut() {
             let state = match (record.id == next, record.state) {
                 (true, _) => AuthorityState::Signing,
@@ -82,7 +87,8 @@ pub(crate) fn advance(
         }
     }
     let is_over = |record: &&mut AuthorityRecord| {
-        record.not_after <= now || forgotten_at(record).is_some_and(|at| at <= now)
+        let is_forgotten = forgotten_at(record).is_some_and(|at| at <= now);
+        is_even && (record.not_after <= now || is_forgotten)
     };
     let deleted = records.extract_if(.., |record| is_over(&record));
     let deleted: Vec<String> = deleted.map(|record| record.id).collect();
@@ -128,18 +134,19 @@ pub(crate) fn forgotten_at(record: &AuthorityRecord) -> Option<UnixTime> {
 }
 
 /// In which state a new authority is to be made, if one is: nothing waits where there is none that signs, since nobody has a
-/// certificate then; else it is announced ahead.
+/// certificate then; else it is announced ahead, by a clock that can be believed.
 pub(crate) fn needed(
     records: &[AuthorityRecord],
     now: UnixTime,
     times: &CaTimes,
+    is_even: bool,
 ) -> Option<AuthorityState> {
     let of = |state| records.iter().find(move |it| it.state == state);
     let Some(signing) = of(AuthorityState::Signing) else {
         return Some(AuthorityState::Signing);
     };
     let from = signs_until(signing, times).saturating_sub(times.announce);
-    let is_needed = of(AuthorityState::Announced).is_none() && from <= now;
+    let is_needed = is_even && of(AuthorityState::Announced).is_none() && from <= now;
     is_needed.then_some(AuthorityState::Announced)
 }
 

@@ -29,7 +29,8 @@ pub(crate) const fn times(settings: &CaSettings) -> CaTimes {
     }
 }
 
-/// The authorities of the store, with a new one in it where one is needed; at first one that signs at once.
+/// The authorities of the store, with a new one in it where one is needed; at first one that signs at once. `is_even`: whether the clock
+/// can be believed, so that time may begin and end what there is.
 ///
 /// Another process may change them between reading and writing: then they are read first.
 ///
@@ -38,12 +39,12 @@ pub(crate) const fn times(settings: &CaSettings) -> CaTimes {
 pub(crate) async fn keep(
     settings: &CaSettings,
     store: &Store,
-    clock: &dyn Clock,
+    (clock, is_even): (&dyn Clock, bool),
 ) -> Result<Kept, Error> {
     for _ in 0..MAX_WRITES {
         let stored = store.authorities().await?;
         let now = UnixTime::from(clock.now());
-        if let Some(kept) = bring_up_to(now, settings, store, stored).await? {
+        if let Some(kept) = bring_up_to((now, is_even), settings, store, stored).await? {
             return Ok(kept);
         }
     }
@@ -52,13 +53,13 @@ pub(crate) async fn keep(
 
 /// `None` when the store does not have those of `stored` any more. Nothing is written that could not be used.
 async fn bring_up_to(
-    now: UnixTime,
+    (now, is_even): (UnixTime, bool),
     settings: &CaSettings,
     store: &Store,
     mut stored: StoredAuthorities,
 ) -> Result<Option<Kept>, Error> {
     let times = times(settings);
-    let changes = advance(&mut stored.records, now, settings)?;
+    let changes = advance(&mut stored.records, (now, is_even), settings)?;
     let ring = AuthorityRing::new(&stored.records, &settings.trust_domain)
         .map_err(|problem| store.damaged(problem))?;
     if !changes.is_empty() {
@@ -85,12 +86,12 @@ async fn bring_up_to(
 /// [`Error::Internal`] when the machine cannot make one.
 pub(super) fn advance(
     records: &mut Vec<AuthorityRecord>,
-    now: UnixTime,
+    (now, is_even): (UnixTime, bool),
     settings: &CaSettings,
 ) -> Result<Changes, Error> {
     let (times, domain) = (times(settings), settings.trust_domain.as_str());
-    let mut changes = rotation::advance(records, now, &times, domain);
-    if let Some(state) = rotation::needed(records, now, &times) {
+    let mut changes = rotation::advance(records, now, &times, domain, is_even);
+    if let Some(state) = rotation::needed(records, now, &times, is_even) {
         let life = times.certificate_life();
         let made = AuthorityRecord::generate(state, domain, now, life)?;
         changes.changed.push(made.id.clone());

@@ -15,7 +15,8 @@ impl Core {
         let Some(ca) = &settings.ca else {
             return Ok(None);
         };
-        let kept = upkeep::keep(ca, &self.store, self.clock.as_ref()).await?;
+        let clock = (self.clock.as_ref(), self.authorities.clock_is_even());
+        let kept = upkeep::keep(ca, &self.store, clock).await?;
         if let Err(error) = write_bundle(ca.bundle_file.as_deref(), &kept).await {
             // Keys and clients must not wait for that; it is tried again with the next change.
             tracing::error!(%error, "the bundle of the certificate authority cannot be written");

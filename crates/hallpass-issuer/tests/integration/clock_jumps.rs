@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hallpass_clock::Clock as _;
-use hallpass_issuer::RevocationTarget;
+use hallpass_issuer::{CaSettings, IssuerSettings, RevocationTarget};
 
 use crate::harness::Harness;
 use crate::revocation::{operator, start, wait_for_entries};
@@ -64,4 +64,30 @@ async fn what_has_ended_goes_when_the_clock_has_gone_evenly_for_a_while() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!is_kept_out(&harness).await);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_year_ahead_for_a_moment_takes_no_certificate_authority_away() {
+    let registered = |settings: &mut IssuerSettings| {
+        settings.ca = Some(CaSettings::new("shop.example"));
+    };
+    let harness = Harness::with(registered).await;
+    let bundle = async |harness: &Harness| harness.get("/ca/v1/bundle", &[]).await.body;
+    let first = bundle(&harness).await;
+    assert_eq!(first.matches("BEGIN").count(), 1);
+    let right = harness.clock.now();
+    let year = 365 * (TWO_DAYS / 2);
+    harness.clock.set(right + year);
+    // Somebody changes something meanwhile, so that all of the store is read again.
+    operator(&harness, client("other")).await.unwrap();
+    wait_for_entries(&harness, 1).await;
+    some_looks().await;
+    assert_eq!(bundle(&harness).await, first, "while it is ahead");
+    let harness = harness.restart().await;
+    some_looks().await;
+    assert_eq!(bundle(&harness).await, first, "after a start with it");
+    harness.clock.set(right);
+    let harness = harness.restart().await;
+    some_looks().await;
+    assert_eq!(bundle(&harness).await, first);
 }

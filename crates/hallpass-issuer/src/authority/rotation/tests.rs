@@ -19,8 +19,8 @@ fn step(records: &mut Vec<AuthorityRecord>, now: UnixTime) -> Changes {
 }
 
 fn step_of(records: &mut Vec<AuthorityRecord>, now: UnixTime, domain: &str) -> Changes {
-    let mut changes = advance(records, now, &TIMES, domain);
-    if let Some(state) = needed(records, now, &TIMES) {
+    let mut changes = advance(records, now, &TIMES, domain, true);
+    if let Some(state) = needed(records, now, &TIMES, true) {
         let life = TIMES.certificate_life();
         let made = AuthorityRecord::generate(state, domain, now, life).unwrap();
         changes.changed.push(made.id.clone());
@@ -159,7 +159,7 @@ fn a_shorter_rotation_counts_for_those_that_sign_already() {
     };
     let now = at(2 * DAY);
     assert_eq!(
-        needed(&records, now, &shorter),
+        needed(&records, now, &shorter, true),
         Some(AuthorityState::Announced)
     );
     let longer = CaTimes {
@@ -171,5 +171,25 @@ fn a_shorter_rotation_counts_for_those_that_sign_already() {
     assert_eq!(
         until.saturating_add(MAX_CERTIFICATE_LIFE),
         records[0].not_after
+    );
+}
+
+#[test]
+fn a_clock_that_nobody_believes_ends_and_begins_nothing() {
+    let mut records = Vec::new();
+    step(&mut records, at(0));
+    step(&mut records, at(30 * DAY - 600));
+    assert_eq!(states(&records), ["signing", "announced"]);
+    // A year ahead, a year behind, and each once more: as a machine that wakes up, and one that starts without a battery.
+    for now in [at(365 * DAY), UnixTime::from_secs(START - 365 * DAY), at(1)] {
+        let changes = advance(&mut records, now, &TIMES, DOMAIN, false);
+        assert!(changes.is_empty(), "{changes:?}");
+        assert_eq!(needed(&records, now, &TIMES, false), None);
+        assert_eq!(states(&records), ["signing", "announced"]);
+    }
+    // Where there is none, nothing is lost by making one.
+    assert_eq!(
+        needed(&[], at(0), &TIMES, false),
+        Some(AuthorityState::Signing)
     );
 }
