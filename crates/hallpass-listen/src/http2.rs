@@ -21,10 +21,11 @@ use tower_service::Service;
 use crate::admission::{self, NotServed};
 use crate::held::Held;
 use crate::limits::ConnectionLimits;
+use crate::metrics::ConnectionMetrics;
 use crate::pace::{Paced, PacedBody};
 use crate::progress::{Pace, Writes};
 use crate::stopping;
-use crate::streams::{Owned, Streams};
+use crate::streams::{Owned, Patience, Streams};
 use crate::under_way::UnderWay;
 use crate::watched::{Owner, Watched};
 
@@ -75,7 +76,8 @@ where
             Ok::<_, Infallible>(response.map(paced))
         }
     });
-    let streams = Owned::new(working);
+    let patience = patience(&limits, &pace, &metrics, &draining);
+    let streams = Owned::new(working, patience);
     let builder = builder(streams.executor(), &limits);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), checked));
     let writes = &owner.writes;
@@ -103,6 +105,21 @@ where
         _ended = connection => {}
         () = ends => {}
         () = under_way.none_left(is_writing) => {}
+    }
+}
+
+/// With which each request is looked at by itself.
+fn patience(
+    limits: &ConnectionLimits,
+    all: &Pace,
+    metrics: &ConnectionMetrics,
+    draining: &watch::Receiver<bool>,
+) -> Patience {
+    Patience {
+        all: all.clone(),
+        limit: limits.write_timeout,
+        draining: draining.clone(),
+        stalled: metrics.stalled.clone(),
     }
 }
 

@@ -79,8 +79,12 @@ impl Pace {
     }
 
     fn waiting_at(&self) -> Option<u64> {
-        let is_waiting = self.is_waiting();
-        is_waiting.then(|| self.0.moves.load(Ordering::Relaxed))
+        self.is_waiting().then(|| self.moves())
+    }
+
+    /// How often a part of any of them was written, or began to wait.
+    pub(crate) fn moves(&self) -> u64 {
+        self.0.moves.load(Ordering::Relaxed)
     }
 
     /// Ready when the peer has taken nothing for `limit` while something waited, or for a shorter time once `draining` is true.
@@ -114,10 +118,21 @@ impl Drop for Outstanding {
 }
 
 /// Ready when `waiting_at` has given the same for `limit`, or for a shorter time once `draining` is true.
-///
-/// It looks once in that time, and not at each write: a busy connection pays for no timer.
 async fn without_progress(
     waiting_at: impl Fn() -> Option<u64>,
+    limit: Duration,
+    draining: watch::Receiver<bool>,
+) {
+    stands_still(waiting_at, |before, now| before == now, limit, draining).await;
+}
+
+/// Ready when something waits, and `is_stuck` says so of what `look` has given at the beginning and at the end of `limit`, or of a shorter time
+/// once `draining` is true.
+///
+/// It looks once in that time, and not at each write: a busy connection pays for no timer.
+pub(crate) async fn stands_still<T>(
+    look: impl Fn() -> Option<T>,
+    is_stuck: impl Fn(&T, &T) -> bool,
     limit: Duration,
     mut draining: watch::Receiver<bool>,
 ) {
@@ -128,10 +143,12 @@ async fn without_progress(
         } else {
             limit
         };
-        let before = waiting_at();
+        let before = look();
         tokio::select! {
             () = tokio::time::sleep(limit) => {
-                if before.is_some() && before == waiting_at() {
+                if let (Some(before), Some(now)) = (before, look())
+                    && is_stuck(&before, &now)
+                {
                     return;
                 }
             }

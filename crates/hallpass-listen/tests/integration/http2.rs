@@ -215,6 +215,35 @@ async fn a_peer_whose_window_stays_shut_loses_its_place() {
 }
 
 #[tokio::test]
+async fn a_response_of_which_nothing_is_taken_ends_though_others_go_on() {
+    let limits = ConnectionLimits {
+        write_timeout: Duration::from_secs(1),
+        ..ConnectionLimits::default()
+    };
+    let rig = start(limits).await;
+    let mut peer = Peer::new(rig.connect().await, &[(INITIAL_WINDOW_SIZE, 1)]).await;
+    for stream in [1, 3] {
+        assert!(peer.get(stream, "/endless").await);
+    }
+    let going_on = async {
+        loop {
+            let frame = peer.next().await.expect("its connection goes on");
+            match (frame.kind, frame.stream) {
+                (RST_STREAM, stream) => return (stream, frame.code()),
+                (DATA, 3) => {
+                    assert!(peer.send(WINDOW_UPDATE, 0, 3, &[0, 0, 0, 1]).await);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                _ => {}
+            }
+        }
+    };
+    let ended = timeout(LIMIT, going_on).await.unwrap();
+    assert_eq!(ended, (1, CANCEL));
+    assert_eq!(rig.metrics.stalled(), 1);
+}
+
+#[tokio::test]
 async fn a_peer_that_reads_slowly_keeps_its_place() {
     let limits = ConnectionLimits {
         write_timeout: Duration::from_millis(200),

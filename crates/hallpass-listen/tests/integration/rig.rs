@@ -1,13 +1,16 @@
 //! A server with one slow path, which responds when the test allows it.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_listen::{ConnectionLimits, ConnectionMetrics, HttpServer, RunningServer};
 use http::Response;
-use http_body_util::Full;
+use http_body::{Body, Frame};
+use http_body_util::{Either, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -51,9 +54,12 @@ pub(crate) async fn start(limits: ConnectionLimits) -> Rig {
                     assert_ne!(request.uri().path(), "/panics");
                     let body = match request.uri().path() {
                         "/large" => Bytes::from(vec![b'x'; LARGE]),
+                        "/endless" => {
+                            return Ok::<_, Infallible>(Response::new(Either::Right(Endless)));
+                        }
                         _ => Bytes::from_static(b"fine"),
                     };
-                    Ok::<_, Infallible>(Response::new(Full::new(body)))
+                    Ok(Response::new(Either::Left(Full::new(body))))
                 }
             })
         })
@@ -63,6 +69,21 @@ pub(crate) async fn start(limits: ConnectionLimits) -> Rig {
         metrics,
         arrived,
         go,
+    }
+}
+
+/// A body that has always more.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024])))))
     }
 }
 
