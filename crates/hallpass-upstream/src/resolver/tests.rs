@@ -111,3 +111,45 @@ async fn a_resolver_that_hangs_holds_a_bounded_number_of_threads_and_nobody_for_
     assert_eq!(answer, Err(LookUpError::Busy));
     assert_eq!(scripted.asked(), MAX_LOOK_UPS);
 }
+
+const NO_ANSWER: &str =
+    "failed to lookup address information: Temporary failure in name resolution";
+
+#[tokio::test(start_paused = true)]
+async fn while_no_name_server_answers_the_last_addresses_are_used_for_an_hour() {
+    let scripted = Scripted::default();
+    scripted.set("orders", Reply::Addresses(&["10.0.0.1"]));
+    let resolver = scripted.resolver();
+    let last = resolver.resolve("orders", LIMIT).await.unwrap();
+    let began = Instant::now();
+    scripted.set("orders", Reply::Fails(NO_ANSWER));
+    for _ in 0..10 {
+        tokio::time::advance(5 * 60 * LIMIT).await;
+        assert_eq!(resolver.resolve("orders", LIMIT).await.unwrap(), last);
+    }
+    assert_eq!(scripted.asked(), 11, "each time anew");
+    // One that hangs costs half a second.
+    scripted.set("orders", Reply::Hangs);
+    tokio::time::advance(ANSWER_AGE).await;
+    let asked = Instant::now();
+    assert_eq!(resolver.resolve("orders", LIMIT).await.unwrap(), last);
+    assert_eq!(asked.elapsed(), LAST_AFTER);
+    tokio::time::advance(LAST_AGE - began.elapsed()).await;
+    let answer = resolver.resolve("orders", LIMIT).await;
+    assert_eq!(answer, Err(LookUpError::TooLong), "after an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_gone_has_no_address_whatever_it_had() {
+    for gone in [Reply::Fails(NO_SUCH_NAME), Reply::Addresses(&[])] {
+        let scripted = Scripted::default();
+        scripted.set("orders", Reply::Addresses(&["10.0.0.1"]));
+        let resolver = scripted.resolver();
+        assert!(resolver.resolve("orders", LIMIT).await.is_ok());
+        for reply in [gone, Reply::Fails(NO_ANSWER)] {
+            scripted.set("orders", reply);
+            tokio::time::advance(ANSWER_AGE).await;
+            assert!(resolver.resolve("orders", LIMIT).await.is_err());
+        }
+    }
+}
