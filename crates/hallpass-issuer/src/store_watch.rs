@@ -102,6 +102,9 @@ impl Watch {
         }
         if is_tried {
             core.write_down_verifiers().await?;
+            if core.has_bundle_behind() {
+                core.write_bundle_again().await;
+            }
         }
         let monotonic = core.clock().monotonic();
         if is_even && self.tidy_at.is_none_or(|moment| monotonic >= moment) {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use hallpass_clock::Clock;
 use hallpass_token::UnixTime;
 use prometheus_client::registry::Registry;
@@ -26,6 +27,8 @@ pub(crate) struct Authorities {
     clock_is_even: AtomicBool,
     /// When the state of one changes next by itself, in seconds since 1970.
     next_moment: AtomicU64,
+    /// The file has not what there is.
+    pub(crate) bundle_behind: AtomicBool,
     /// How often each client asks.
     pub(super) rate: ClientRate,
     pub(super) metrics: AuthorityMetrics,
@@ -47,7 +50,7 @@ impl Authorities {
         // Nobody knows yet whether the clock of the machine is right.
         let kept = upkeep::keep(ca, store, (clock, false)).await?;
         // Before the files of the listener are read, of which it may be one.
-        write_bundle(ca.bundle_file.as_deref(), &kept).await?;
+        write_bundle(ca.bundle_file.as_deref(), kept.ring.bundle()).await?;
         Ok(Self::new(Some(kept)))
     }
 
@@ -56,6 +59,7 @@ impl Authorities {
             ring: ArcSwapOption::empty(),
             clock_is_even: AtomicBool::new(false),
             next_moment: AtomicU64::new(u64::MAX),
+            bundle_behind: AtomicBool::new(false),
             rate: ClientRate::default(),
             metrics: AuthorityMetrics::default(),
         };
@@ -98,15 +102,15 @@ impl Authorities {
     }
 }
 
-/// Puts the bundle of `kept` where the settings want it, before anything is signed that it is needed for.
+/// Puts the bundle where the settings want it, before anything is signed that it is needed for.
 ///
 /// # Errors
 /// [`Error::File`].
-pub(crate) async fn write_bundle(path: Option<&Path>, kept: &Kept) -> Result<(), Error> {
+pub(crate) async fn write_bundle(path: Option<&Path>, bundle: &Bytes) -> Result<(), Error> {
     let Some(path) = path else {
         return Ok(());
     };
-    let written = bundle_file::write(path, kept.ring.bundle()).await;
+    let written = bundle_file::write(path, bundle).await;
     written.map_err(|source| Error::File {
         path: path.to_owned(),
         source,

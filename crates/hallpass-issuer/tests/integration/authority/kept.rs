@@ -194,3 +194,42 @@ async fn the_listener_trusts_the_authority_by_the_file_of_its_bundle_from_the_fi
     let both = std::fs::read_to_string(&bundle_file).unwrap();
     assert_eq!(both.matches("BEGIN").count(), 2);
 }
+
+#[tokio::test]
+async fn a_bundle_that_cannot_be_written_is_written_as_soon_as_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.pem");
+    let harness = Harness::with(|settings| {
+        registered(settings);
+        settings.ca.as_mut().unwrap().bundle_file = Some(file.clone());
+    })
+    .await;
+    let count = || {
+        let bundle = std::fs::read_to_string(&file).unwrap();
+        bundle.matches("BEGIN").count()
+    };
+    assert_eq!(count(), 1);
+    // As a disk that is full: what is written beside it first cannot be made.
+    let in_the_way = folder.path().join("bundle.pem.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    hallpass_issuer::rotate_authority(&harness.settings, &clock(&harness), false)
+        .await
+        .unwrap();
+    let until = async |is_so: &dyn Fn(usize, usize) -> bool| {
+        let look = async {
+            loop {
+                let served = bundle(&harness).await.matches("BEGIN").count();
+                if is_so(served, count()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), look)
+            .await
+            .unwrap();
+    };
+    until(&|served, written| (served, written) == (2, 1)).await;
+    std::fs::remove_dir(&in_the_way).unwrap();
+    until(&|served, written| (served, written) == (2, 2)).await;
+}
