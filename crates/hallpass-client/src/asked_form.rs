@@ -123,10 +123,15 @@ impl AskedForm {
                 retry_after: asked_wait(head.status, &head.headers),
             });
         }
-        if self.takes_any_body {
-            return Ok(Bytes::new());
-        }
         let content_type = head.headers.get(CONTENT_TYPE);
+        if self.takes_any_body {
+            // A page for people is that of somebody in its place, who has taken nothing. An empty one is what some frameworks call no body.
+            let is_page = content_type.is_some_and(|value| is_page(value.as_bytes()));
+            return match is_page && !http_body::Body::is_end_stream(&body) {
+                true => Err(IntrospectionError::NotJson),
+                false => Ok(Bytes::new()),
+            };
+        }
         if !content_type.is_some_and(|value| is_json(value.as_bytes())) {
             return Err(IntrospectionError::NotJson);
         }
@@ -160,6 +165,12 @@ impl AskedForm {
         let uri: Uri = address.parse().map_err(|error| failed(&error))?;
         token_request(credential, secret, uri, &form).map_err(|error| cannot_prove(&error))
     }
+}
+
+/// Whether a media type is that of a page.
+fn is_page(media_type: &[u8]) -> bool {
+    let begin = media_type.get(..b"text/html".len());
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(b"text/html"))
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> IntrospectionError {

@@ -109,8 +109,11 @@ async fn a_token_that_is_taken_back_is_let_in_no_more_whatever_becomes_of_the_is
     let orders = Raw::start().await;
     let revoked = Raw::answering(|_| Says::ok("")).await;
     let away = Raw::answering(|_| Says::text("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")).await;
+    // Of a proxy before it: nobody has taken anything.
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\nback";
+    let page = Raw::answering(move |_| Says::text(page)).await;
     let routes = ROUTES.replace(", rates: [callers]", "");
-    for (issuer, status) in [(&revoked, 204), (&away, 503)] {
+    for (issuer, status) in [(&revoked, 204), (&away, 503), (&page, 503)] {
         let more = format!(
             "    logout: {{ path: /bye, revoke-url: 'http://{}/oauth2/revoke' }}\n",
             issuer.address
