@@ -32,6 +32,11 @@ pub enum Error {
         /// Its name.
         route: String,
     },
+    /// Changed settings have no route any more, where there were some: a file that was written by half, on a full disk say, looks so.
+    #[error(
+        "gateway.routes: there is none any more, which looks like a file that was written by half; only a restart takes that"
+    )]
+    NoRoutes,
     /// The access log cannot be opened.
     #[error("gateway.access-log: {0}")]
     AccessLog(#[source] io::Error),
@@ -48,7 +53,7 @@ impl Error {
     #[must_use]
     pub const fn is_of_configuration(&self) -> bool {
         match self {
-            Self::Tls { .. } | Self::Upstream { .. } | Self::AccessLog(_) => true,
+            Self::Tls { .. } | Self::Upstream { .. } | Self::NoRoutes | Self::AccessLog(_) => true,
             Self::Listen { .. } | Self::TaskEnded { .. } => false,
         }
     }

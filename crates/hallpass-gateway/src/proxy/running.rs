@@ -91,7 +91,7 @@ impl RunningGateway {
     /// named in the log and has no effect. The keys of issuers that are new to the resource server are fetched.
     ///
     /// # Errors
-    /// [`Error::Tls`], [`Error::Upstream`]; then nothing has changed.
+    /// [`Error::Tls`], [`Error::Upstream`], [`Error::NoRoutes`], [`Error::AccessLog`]; then nothing has changed.
     pub async fn apply(
         &mut self,
         settings: &GatewaySettings,
@@ -123,6 +123,9 @@ impl RunningGateway {
         access_log: AccessLog,
     ) -> Result<ProxyPlan, Error> {
         let plan = self.proxy.plan.load();
+        if settings.routes.is_empty() && plan.routes().next().is_some() {
+            return Err(Error::NoRoutes);
+        }
         let parts = PlanParts {
             maker: &self.maker,
             tokens: &self.proxy.tokens,

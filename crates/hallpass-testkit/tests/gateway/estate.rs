@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::{Configuration, Loader};
+use hallpass::resource::EncodedCharacters;
 use hallpass::token::{Issuer, SigningKey, TokenClaims, UnixTime, sign};
 use hallpass::{Hallpass, Settings};
 use hallpass_clock::ManualClock;
@@ -180,6 +181,14 @@ hallpass:
         let encoded = settings.security.paths.allow_encoded;
         let settings = load::<GatewaySettings>(&yaml);
         self.gateway.apply(&settings, encoded).await.unwrap();
+    }
+
+    /// What is said of a file that holds no more than this below `gateway`.
+    pub(crate) async fn check(&self, more: &str) -> Result<(), hallpass_gateway::Error> {
+        let settings = load::<GatewaySettings>(&format!("{}{more}\n", self.before));
+        self.gateway
+            .check(&settings, EncodedCharacters::default())
+            .await
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -55,3 +55,15 @@ async fn every_trouble_of_our_own_refuses() {
     expected(estate.get("/relay").await, 503, "unavailable");
     assert_eq!(orders.connections(), 1);
 }
+
+#[tokio::test]
+async fn a_file_that_was_written_by_half_takes_no_route_away() {
+    let orders = Raw::start().await;
+    let estate = Estate::start(orders.address, ROUTES).await;
+    for rest in ["", "    routes: []"] {
+        let error = estate.check(rest).await.unwrap_err();
+        assert!(error.to_string().contains("written by half"), "{error}");
+        assert!(error.is_of_configuration());
+    }
+    assert_eq!(estate.get("/relay").await.status, 200);
+}
