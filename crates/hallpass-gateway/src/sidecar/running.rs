@@ -12,6 +12,7 @@ use hallpass_resource::EncodedCharacters;
 use hallpass_tls::ServerTls;
 use prometheus_client::registry::Registry;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use super::lent::Lent;
 use super::local::Services;
@@ -243,13 +244,16 @@ impl RunningSidecar {
         self.begin_stopping();
         self.keys.abort();
         let mut had_ended = false;
+        // For both together: who stops the process waits no longer.
+        let end = Instant::now() + limit;
         for side in [self.inbound.take(), self.outbound.take()]
             .into_iter()
             .flatten()
         {
             had_ended |= side.serving.iter().any(RunningServer::has_ended);
             let fronts = side.serving.into_iter();
-            let drained = join_all(fronts.map(|it| it.shutdown_within(limit))).await;
+            let left = end.saturating_duration_since(Instant::now());
+            let drained = join_all(fronts.map(|it| it.shutdown_within(left))).await;
             if drained.contains(&Drain::CutOff) {
                 tracing::warn!(
                     limit_seconds = limit.as_secs(),
