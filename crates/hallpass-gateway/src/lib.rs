@@ -43,6 +43,7 @@ mod management;
 mod problem;
 mod proxy;
 mod readiness;
+mod said;
 mod settings;
 mod sidecar;
 mod tls_files;

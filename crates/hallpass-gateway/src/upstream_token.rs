@@ -3,6 +3,8 @@
 use hallpass_client::{AuthTokenService, Identity, IssuedToken, TokenError, TokenHandle};
 use hallpass_token::{Audience, Scope, SecurityContext};
 
+use crate::said::Said;
+
 /// Whose token a request bears on its way on.
 #[derive(Clone, Debug)]
 pub(crate) enum UpstreamToken {
@@ -155,14 +157,19 @@ impl NoToken {
         }
     }
 
-    /// Says for the log why a request of this identity was refused.
-    pub(crate) fn say(&self, identity: &'static str) {
+    /// Says for the log why a request of this identity was refused, and not for each of them. Of one that could not be had, the token service has said why.
+    pub(crate) fn say(&self, identity: &'static str, said: &Said) {
         match self {
-            Self::Bound => tracing::warn!(
-                identity,
-                "a token is bound to a key or to the certificate of this service: the upstream could not use it; leave `dpop` out of \
-                `internal-token`, and register a client whose tokens are not bound to its certificate"
-            ),
+            Self::Bound => {
+                if let Some(times) = said.times("bound") {
+                    tracing::warn!(
+                        identity,
+                        times,
+                        "a token is bound to a key or to the certificate of this service: the upstream could not use it; leave `dpop` out of \
+                        `internal-token`, and register a client whose tokens are not bound to its certificate"
+                    );
+                }
+            }
             Self::Failed(error) => {
                 tracing::debug!(identity, %error, "no token for the upstream; the request was refused");
             }

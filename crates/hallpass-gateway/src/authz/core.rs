@@ -20,6 +20,7 @@ use super::question::{Fault, Original};
 use super::tenant::JudgedTenant;
 use crate::problem::problem;
 use crate::readiness::{Readiness, load_keys};
+use crate::said::Said;
 use crate::settings::AuthzSettings;
 use crate::upstream_token::{Bears, UpstreamToken};
 
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) plan: ArcSwap<Plan>,
     pub(crate) metrics: AuthzMetrics,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) said: Said,
 }
 
 /// What becomes of a request.
@@ -95,10 +97,14 @@ impl Core {
         match tokio::time::timeout(plan.decision_timeout, deciding).await {
             Ok(decision) => decision,
             Err(_elapsed) => {
-                tracing::warn!(
-                    limit_ms = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX),
-                    "a decision took longer than allowed; the request was refused"
-                );
+                let limit = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX);
+                if let Some(times) = self.said.times("decision") {
+                    tracing::warn!(
+                        limit_ms = limit,
+                        times,
+                        "a decision took longer than allowed; the request was refused"
+                    );
+                }
                 Ok((
                     metrics::Result::Unavailable,
                     Decision::Refused(unavailable()),
@@ -176,7 +182,7 @@ impl Core {
             }
             Err(why) => {
                 self.metrics.token(identity, why.as_str());
-                why.say(identity);
+                why.say(identity, &self.said);
                 Err(())
             }
         }

@@ -22,6 +22,7 @@ use super::{grpc, http, tenant};
 use crate::error::Error;
 use crate::management::{self, Management};
 use crate::readiness::Readiness;
+use crate::said::Said;
 use crate::settings::AuthzSettings;
 use crate::tls_files;
 
@@ -108,6 +109,7 @@ pub(super) fn core(authz: Authz, settings: &AuthzSettings) -> Core {
         resource,
         tokens,
         clock,
+        said: Said::default(),
         metrics: AuthzMetrics::default(),
         readiness: Arc::new(Readiness::default()),
     }

@@ -45,6 +45,7 @@ use super::seen::{self, Looked, Seen, upgrade_of};
 use super::sending::Sending;
 use super::upload::{self, UploadFault};
 use crate::readiness::Readiness;
+use crate::said::Said;
 use crate::upstream_token::Bears;
 
 /// What every request needs.
@@ -57,6 +58,7 @@ pub(crate) struct Proxy {
     pub(crate) metrics: ProxyMetrics,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) logged_out: LoggedOut,
+    pub(crate) said: Said,
 }
 
 impl Proxy {
@@ -236,10 +238,13 @@ impl Proxy {
             }
             None => {
                 let limit = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(
-                    limit_ms = limit,
-                    "a decision took longer than allowed; the request was refused"
-                );
+                if let Some(times) = self.said.times("decision") {
+                    tracing::warn!(
+                        limit_ms = limit,
+                        times,
+                        "a decision took longer than allowed; the request was refused"
+                    );
+                }
                 Err(Trouble::Undecided)
             }
         }
@@ -267,15 +272,18 @@ impl Proxy {
             }
             Some(Err(why)) => {
                 self.metrics.token(identity, why.as_str());
-                why.say(identity);
+                why.say(identity, &self.said);
                 Err(Trouble::NoToken)
             }
             None => {
                 self.metrics.token(identity, "timeout");
-                tracing::warn!(
-                    identity,
-                    "a token for an upstream took longer than allowed; the request was refused"
-                );
+                if let Some(times) = self.said.times("token") {
+                    tracing::warn!(
+                        identity,
+                        times,
+                        "a token for an upstream took longer than allowed; the request was refused"
+                    );
+                }
                 Err(Trouble::NoToken)
             }
         }

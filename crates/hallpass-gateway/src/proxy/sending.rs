@@ -17,6 +17,7 @@ use super::rescue::{Trouble, UpstreamError};
 use super::retrying::{REPLAY_BODY_BYTES, is_idempotent};
 use super::trailers::TrailerRules;
 use super::upload::{Upload, UploadFault, UploadRules};
+use super::upstreams::trouble;
 
 /// A request that is ready to go.
 #[derive(Debug)]
@@ -86,8 +87,8 @@ impl Sending<'_> {
         }
         result.map_err(|error| {
             if !attempts.is_callers_doing(&error) {
-                let route = &self.route.settings.name;
-                service.trouble.say(service.upstream.name(), route, &error);
+                let names = (&**service.upstream.name(), &*self.route.settings.name);
+                trouble::say(&service.said, names, &error);
             }
             came.body = upload.as_ref().and_then(Upload::take_rest);
             self.trouble(error, upload.as_ref(), attempts.is_over())

@@ -26,6 +26,7 @@ use super::upstreams::{BreakerMetrics, ServiceMaker};
 use crate::error::Error;
 use crate::management::{self, Management};
 use crate::readiness::{Readiness, load_keys};
+use crate::said::Said;
 use crate::settings::gateway::GatewaySettings;
 use crate::tls_files;
 
@@ -138,6 +139,7 @@ pub(crate) fn proxy(
         metrics: maker.metrics.clone(),
         readiness: Arc::new(Readiness::default()),
         logged_out: LoggedOut::default(),
+        said: Said::default(),
     })
 }
 

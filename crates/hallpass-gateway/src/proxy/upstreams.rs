@@ -1,7 +1,7 @@
 //! The services that routes lead to, each with its breakers and its budget of retries.
 
 mod breaker_gauges;
-mod trouble;
+pub(super) mod trouble;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use hallpass_upstream::{
 };
 
 use super::metrics::{ProxyMetrics, ServiceCounters};
+use crate::said::Said;
 use crate::settings::gateway::GatewaySettings;
 use crate::settings::route::RouteSettings;
 use crate::settings::service::ServiceSettings;
 
 use breaker_gauges::BreakerGauges;
 pub(crate) use breaker_gauges::BreakerMetrics;
-use trouble::ServiceTrouble;
 
 /// A service as this process sees it, whichever routes lead there.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct ServiceState {
     pub(crate) guard: Guard,
     pub(crate) http2: Http2,
     pub(crate) counters: ServiceCounters,
-    pub(crate) trouble: ServiceTrouble,
+    pub(crate) said: Said,
     /// What it was made of.
     settings: ServiceSettings,
 }
@@ -117,7 +117,7 @@ impl ServiceMaker {
             guard,
             http2: settings.http2,
             counters: self.metrics.of_service(&name),
-            trouble: ServiceTrouble::default(),
+            said: Said::default(),
             settings: settings.clone(),
         }
     }
