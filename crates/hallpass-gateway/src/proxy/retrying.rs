@@ -68,10 +68,15 @@ impl Attempts<'_> {
             if let (Err(error), [only]) = (&tried.result, instances.as_slice())
                 && self.may_be_starting(error, only)
             {
+                tokio::time::sleep(RESTART_PAUSE.mul_f64(0.5 + random_fraction())).await;
+                if !service.looks.may_look() {
+                    spare = Some(next);
+                    continue;
+                }
                 // Neither their number nor the budget knows of it.
                 service.counters.retries.inc();
-                tokio::time::sleep(RESTART_PAUSE.mul_f64(0.5 + random_fraction())).await;
                 (tried, spare) = self.once_more(next.into_request(), number, &[]).await;
+                service.looks.found(!is_refused(&tried));
                 continue;
             }
             if let Some(renewal) = self.renewal.as_ref().filter(|_| !is_renewed)
@@ -156,6 +161,11 @@ fn is_rejected(tried: &Tried) -> bool {
         .result
         .as_ref()
         .is_ok_and(|(response, _)| said(response))
+}
+
+/// Whether nobody was there.
+fn is_refused(tried: &Tried) -> bool {
+    advice(tried) == RetryAdvice::Unsent
 }
 
 fn advice(tried: &Tried) -> RetryAdvice {

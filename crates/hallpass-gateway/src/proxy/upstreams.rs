@@ -1,6 +1,7 @@
 //! The services that routes lead to, each with its breakers and its budget of retries.
 
 mod breaker_gauges;
+mod looks;
 pub(super) mod trouble;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::settings::service::ServiceSettings;
 
 use breaker_gauges::BreakerGauges;
 pub(crate) use breaker_gauges::BreakerMetrics;
+use looks::Looks;
 
 /// A service as this process sees it, whichever routes lead there.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct ServiceState {
     pub(crate) http2: Http2,
     pub(crate) counters: ServiceCounters,
     pub(crate) said: Said,
+    pub(crate) looks: Looks,
     /// What it was made of.
     settings: ServiceSettings,
 }
@@ -118,6 +121,7 @@ impl ServiceMaker {
             http2: settings.http2,
             counters: self.metrics.of_service(&name),
             said: Said::default(),
+            looks: Looks::default(),
             settings: settings.clone(),
         }
     }

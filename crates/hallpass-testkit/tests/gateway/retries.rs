@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
 use super::estate::{Answer, Estate, bearer, send};
@@ -214,4 +214,26 @@ async fn a_token_of_ours_that_is_rejected_is_renewed_once() {
             assert_ne!(first, second, "{identity}");
         }
     }
+}
+
+#[tokio::test]
+async fn many_who_wait_for_a_restart_do_not_storm_it() {
+    // Bound, so that nobody else gets it, and not listened on.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = nobody.local_addr().unwrap();
+    let estate = Arc::new(Estate::start(address, ORDERS).await);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let estate = Arc::clone(&estate);
+        asking.spawn(async move { estate.get("/orders/7").await.status });
+    }
+    let answers = asking.join_all().await;
+    let retries = estate.sample("hallpass_gateway_retries_total{service=\"orders\"}");
+    assert!(
+        answers.iter().all(|it| [502, 503].contains(it)),
+        "{answers:?}"
+    );
+    // Each by itself would look some forty times in the two seconds.
+    assert!((1.0..2_000.0).contains(&retries), "{retries}");
 }
