@@ -37,6 +37,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const RESET_UNSEEN: usize = 20;
 /// Streams that the server had to reset because of what the peer did; one more, and the connection ends (CVE-2025-8671).
 const RESET_FOR_ERRORS: usize = 64;
+/// So many times longer than all of a connection one stream may be left by its peer, while others go on: a client of gRPC may take long over a message.
+const STREAM_TIMES: u32 = 4;
 /// How many read buffers a connection may fill with the bodies of all its requests.
 const BUFFERS: usize = 4;
 
@@ -117,7 +119,7 @@ fn patience(
 ) -> Patience {
     Patience {
         all: all.clone(),
-        limit: limits.write_timeout,
+        limit: limits.write_timeout.saturating_mul(STREAM_TIMES),
         draining: draining.clone(),
         stalled: metrics.stalled.clone(),
     }

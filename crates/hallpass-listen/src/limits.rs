@@ -34,7 +34,7 @@ pub struct ConnectionLimits {
     /// at most twice of it. Default 60 s, at most a day.
     pub head_timeout: Duration,
     /// How long a peer may read nothing of what is written to it; after this time, and at most twice of it, its
-    /// connection is closed. In HTTP/2 a single response of which it takes nothing ends so too, while others on its connection go on. While the server stops it is one second. Default 30 s.
+    /// connection is closed. In HTTP/2 a single response of which it takes nothing ends after four times as long, while others on its connection go on. While the server stops it is one second. Default 30 s.
     pub write_timeout: Duration,
     /// Most bytes of a request's head; beyond, the response is 431 (RFC 6585 section 5). HTTP/2 counts 32 more for each
     /// field (RFC 9113 section 6.5.2). Default 16 KiB.

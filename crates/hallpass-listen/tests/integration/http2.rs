@@ -217,7 +217,7 @@ async fn a_peer_whose_window_stays_shut_loses_its_place() {
 #[tokio::test]
 async fn a_response_of_which_nothing_is_taken_ends_though_others_go_on() {
     let limits = ConnectionLimits {
-        write_timeout: Duration::from_secs(1),
+        write_timeout: Duration::from_secs(2),
         ..ConnectionLimits::default()
     };
     let rig = start(limits).await;
