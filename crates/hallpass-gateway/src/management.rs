@@ -30,6 +30,9 @@ const MANAGEMENT_CONNECTIONS: usize = 64;
 /// for health, which would end this process.
 const MANAGEMENT_SHARES: usize = 4;
 
+/// Connections to it that find a descriptor when all others are taken: for who asks for health, and what is wrong.
+const SPARE_DESCRIPTORS: usize = 8;
+
 /// What monitoring asks for.
 #[derive(Clone)]
 pub(crate) struct Management {
@@ -122,6 +125,7 @@ pub(crate) fn serve(listener: TcpListener, management: &Management) -> io::Resul
     HttpServer::new(listener)
         .limits(limits)
         .places(places)
+        .spare_descriptors(SPARE_DESCRIPTORS)
         .serve(move |_peer| {
             let management = management.clone();
             tower::service_fn(move |request| {

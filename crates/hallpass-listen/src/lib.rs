@@ -70,6 +70,7 @@ mod seldom;
 mod server;
 mod share;
 mod shown_peer;
+mod spares;
 mod stop_signals;
 mod stopping;
 mod streams;

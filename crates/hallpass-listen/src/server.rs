@@ -29,6 +29,7 @@ use crate::running::RunningServer;
 use crate::seldom::{self, Seldom};
 use crate::share::Shares;
 use crate::shown_peer::{ConnectionPeer, ShowsPeer};
+use crate::spares::Spares;
 
 /// How often a stop looks for connections that the system has let in; each look takes some hundred.
 const LAST_LOOKS: u32 = 8;
@@ -65,6 +66,7 @@ pub struct HttpServer {
     places: Option<ConnectionPlaces>,
     strict_lines: bool,
     shows_peers: bool,
+    spare_descriptors: usize,
 }
 
 impl HttpServer {
@@ -79,6 +81,7 @@ impl HttpServer {
             places: None,
             strict_lines: false,
             shows_peers: false,
+            spare_descriptors: 0,
         }
     }
 
@@ -128,6 +131,13 @@ impl HttpServer {
         self
     }
 
+    /// Keeps so many descriptors for connections that come while the process has none left: for a listener that must respond then too, such as the
+    /// one that a platform asks for health. They are had again within ten seconds, when there are some. By default none is kept.
+    pub fn spare_descriptors(mut self, count: usize) -> Self {
+        self.spare_descriptors = count;
+        self
+    }
+
     /// Serves each connection with the service that `service` makes for its peer. Must be called inside a tokio runtime.
     ///
     /// # Errors
@@ -165,6 +175,7 @@ impl HttpServer {
             draining,
             shares: Shares::default(),
             said: Said::default(),
+            spares: Spares::new(self.spare_descriptors),
             connections: JoinSet::new(),
             working: mpsc::channel(1),
         };
@@ -196,6 +207,7 @@ struct Accepting<M> {
     draining: watch::Receiver<bool>,
     shares: Shares,
     said: Said,
+    spares: Spares,
     /// Dropped with this, and all connections with it.
     connections: JoinSet<()>,
     /// Held by all that works for a connection, and told by the other end when nothing does.
@@ -224,6 +236,7 @@ where
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => self.open(stream, peer),
+                    Err(error) if self.spares.give_up_for(&error) => {}
                     Err(error) => {
                         if let Some(times) = self.said.not_accepted.happened() {
                             tracing::warn!(%error, times, "connections could not be accepted");
@@ -231,7 +244,10 @@ where
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                _look = looks.tick() => self.said.say_the_rest(),
+                _look = looks.tick() => {
+                    self.said.say_the_rest();
+                    self.spares.fill();
+                }
                 Some(ended) = self.connections.join_next() => panics::note(ended),
                 () = &mut drain => break,
             }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::token::Algorithm;
@@ -87,6 +89,11 @@ fn routes(path: &str) -> String {
 }
 
 fn start(keys: &Keys, service: &Service) -> (Authz, PathBuf) {
+    start_by(command::<&str>(&[]), keys, service)
+}
+
+/// By a command that takes the arguments.
+fn start_by(mut command: Command, keys: &Keys, service: &Service) -> (Authz, PathBuf) {
     let base = format!(
         "hallpass:\n  service: {{ name: edge }}\n  security: {{ internal-jwt: {{ jwks-file: '{}' }} }}\n  \
          discovery: {{ static: {{ orders: ['{}'] }} }}\n  gateway: {{ drain-delay-seconds: 1 }}\n",
@@ -95,7 +102,7 @@ fn start(keys: &Keys, service: &Service) -> (Authz, PathBuf) {
     );
     let base = keys.beside("base.yaml", base.as_bytes());
     let file = keys.beside("routes.yaml", routes("/one/**").as_bytes());
-    let mut command = command(&[
+    command.args([
         "gateway",
         "--listen=127.0.0.1:0",
         "--management-listen=127.0.0.1:0",
@@ -165,6 +172,41 @@ fn a_wrong_file_changes_nothing() {
         gateway.reload("refused");
         assert_eq!(ask(&mut stream, "/one/a"), Some(200), "{broken}");
     }
+}
+
+#[test]
+fn health_is_told_when_requests_have_taken_all_descriptors() {
+    let (keys, service) = (Keys::new(Algorithm::EdDsa), Service::start());
+    let mut few = Command::new("sh");
+    few.env_remove("RUST_LOG")
+        .args(["-c", r#"ulimit -n 128 && exec "$0" "$@""#])
+        .arg(env!("CARGO_BIN_EXE_hallpass"));
+    let (gateway, _file) = start_by(few, &keys, &service);
+    // Three quarters of them are for who comes in, and each wants another one.
+    let mut open: Vec<_> = (0..96)
+        .map(|_| {
+            let mut stream = TcpStream::connect(gateway.address).unwrap();
+            let short = Duration::from_millis(20);
+            stream.set_read_timeout(Some(short)).unwrap();
+            stream
+                .write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+                .unwrap();
+            stream
+        })
+        .collect();
+    let clock = SystemClock::new();
+    let end = clock.monotonic() + LIMIT;
+    let mut is_refused = |stream: &mut TcpStream| {
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).is_ok() && begin.ends_with(b"502")
+    };
+    while !open.iter_mut().any(&mut is_refused) {
+        assert!(clock.monotonic() < end, "nobody was refused");
+    }
+    for _ in 0..3 {
+        assert!(get(gateway.management, "/health/live").contains(" 200 "));
+    }
+    drop(open);
 }
 
 #[test]
