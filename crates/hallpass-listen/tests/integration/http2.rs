@@ -238,7 +238,8 @@ async fn a_response_of_which_nothing_is_taken_ends_though_others_go_on() {
             }
         }
     };
-    let ended = timeout(LIMIT, going_on).await.unwrap();
+    // Two looks, each after four times that.
+    let ended = timeout(LIMIT * 3, going_on).await.unwrap();
     assert_eq!(ended, (1, CANCEL));
     assert_eq!(rig.metrics.stalled(), 1);
 }
