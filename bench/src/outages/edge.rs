@@ -105,7 +105,7 @@ fn head() {
 
 async fn one(row: &Row, length: Duration, rate: u32) -> Result<Vec<String>, Failure> {
     let mut estate = Estate::start(row.gateways, row.instances).await?;
-    let load = Load::of(&estate);
+    let load = Load::new(&estate.places, &estate.token);
     let warm = load.run(Instant::now(), rate / 4, WARM_UP).await?;
     if let Some(why) = warm.calls.iter().find_map(|call| call.failure.as_deref()) {
         let said = estate.said();

@@ -10,7 +10,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::estate::Estate;
 use crate::measure::Failure;
 use crate::outages::load::Call;
 
@@ -43,10 +42,10 @@ pub(super) struct Made {
 }
 
 impl Load {
-    pub(super) fn of(estate: &Estate) -> Self {
+    pub(super) fn new(gateways: &Arc<[Place]>, token: &str) -> Self {
         Self {
-            gateways: Arc::clone(&estate.places),
-            token: estate.token.as_str().into(),
+            gateways: Arc::clone(gateways),
+            token: token.into(),
         }
     }
 
