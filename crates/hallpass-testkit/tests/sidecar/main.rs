@@ -7,10 +7,16 @@ mod built;
 #[cfg(test)]
 mod estate;
 #[cfg(test)]
+#[path = "../spring/java.rs"]
+#[expect(dead_code, reason = "the tests beside Spring use all of it")]
+mod java;
+#[cfg(test)]
 #[path = "../proxies/process.rs"]
 #[expect(dead_code, reason = "the tests of proxies use all of it")]
 mod process;
 #[cfg(test)]
 mod programs;
+#[cfg(test)]
+mod tools;
 #[cfg(test)]
 mod warm;
