@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hallpass_resource::ResourceServer;
 
 /// How long a task that asks for keys waits after the first failure, and at most.
@@ -15,7 +16,7 @@ const MAX_KEYS_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Readiness {
     has_keys: AtomicBool,
     /// So many tokens are awaited.
-    tokens: AtomicUsize,
+    tokens: ArcSwap<AtomicUsize>,
     is_stopping: AtomicBool,
 }
 
@@ -28,19 +29,22 @@ impl Readiness {
         if !self.has_keys.load(Ordering::Relaxed) {
             return Err("waiting for the keys of the issuers");
         }
-        match self.tokens.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            _ => Err("waiting for the first tokens of this service"),
+        match self.awaits_tokens() {
+            false => Ok(()),
+            true => Err("waiting for the first tokens of this service"),
         }
     }
 
-    /// It says no until as many tokens have [come](Self::token_came).
-    pub(crate) fn awaits_tokens(&self, count: usize) {
-        self.tokens.fetch_add(count, Ordering::Relaxed);
+    /// It says no until what is given back has been counted down to nothing, whatever was awaited before.
+    pub(crate) fn await_tokens(&self, count: usize) -> Arc<AtomicUsize> {
+        let awaited = Arc::new(AtomicUsize::new(count));
+        self.tokens.store(Arc::clone(&awaited));
+        awaited
     }
 
-    pub(crate) fn token_came(&self) {
-        self.tokens.fetch_sub(1, Ordering::Relaxed);
+    /// Whether it says no for that.
+    pub(crate) fn awaits_tokens(&self) -> bool {
+        self.tokens.load().load(Ordering::Relaxed) > 0
     }
 
     /// From now on it says no.
@@ -49,13 +53,15 @@ impl Readiness {
     }
 }
 
-/// Asks for the keys of all issuers until they are there. Why they are not is said by who fetches them.
-pub(crate) async fn load_keys(resource: ResourceServer, readiness: Arc<Readiness>) {
-    let mut pause = KEYS_PAUSE;
-    while let Err(denial) = resource.load_keys().await {
-        tracing::debug!(%denial, "readiness waits for the keys of an issuer");
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(MAX_KEYS_PAUSE);
+/// Asks for the keys of all issuers of these until they are there. Why they are not is said by who fetches them.
+pub(crate) async fn load_keys(resources: Vec<ResourceServer>, readiness: Arc<Readiness>) {
+    for resource in resources {
+        let mut pause = KEYS_PAUSE;
+        while let Err(denial) = resource.load_keys().await {
+            tracing::debug!(%denial, "readiness waits for the keys of an issuer");
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(MAX_KEYS_PAUSE);
+        }
     }
     readiness.has_keys.store(true, Ordering::Relaxed);
 }

@@ -3,14 +3,20 @@
 mod inbound;
 mod keys;
 mod outbound;
+mod outside;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
 
+use super::access_log::AccessLogSettings;
+
 pub use inbound::InboundSettings;
-pub use outbound::{OutboundServiceSettings, OutboundSettings};
+pub use outbound::{OutboundServiceSettings, OutboundSettings, WhenAbsent};
+pub(crate) use outbound::{TUNNEL, WITHOUT_USER};
+pub(crate) use outside::is_reserved;
+pub use outside::{OutsideAddress, OutsideAddressFault};
 
 /// `sidecar`: a proxy beside one program, for what comes to it and for what it sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +27,8 @@ pub struct SidecarSettings {
     pub inbound: Option<InboundSettings>,
     /// `outbound`: what it sends; nothing without it.
     pub outbound: Option<OutboundSettings>,
+    /// `access-log`: a line a request, of both sides.
+    pub access_log: AccessLogSettings,
     /// `drain-delay-seconds`: how long it goes on after SIGTERM while readiness says 503.
     pub drain_delay: Duration,
     /// `drain-limit-seconds`: how long requests under way get after that.
@@ -33,6 +41,7 @@ impl Default for SidecarSettings {
             management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9902)),
             inbound: None,
             outbound: None,
+            access_log: AccessLogSettings::default(),
             drain_delay: Duration::from_secs(5),
             drain_limit: Duration::from_secs(30),
         }
@@ -60,6 +69,7 @@ impl SidecarSettings {
         let management_listen = section.section("management").socket_address("listen");
         let inbound = optional(&section.section("inbound"), InboundSettings::read);
         let outbound = optional(&section.section("outbound"), OutboundSettings::read);
+        let access_log = AccessLogSettings::read(&section.section("access-log"));
         let drain_delay = section.seconds("drain-delay-seconds");
         let drain_limit = section.seconds("drain-limit-seconds");
         if let (Some(None), Some(None)) = (&inbound, &outbound) {
@@ -69,6 +79,7 @@ impl SidecarSettings {
             management_listen: management_listen?,
             inbound: inbound?,
             outbound: outbound?,
+            access_log: access_log?,
             drain_delay: drain_delay?,
             drain_limit: drain_limit?,
         })

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_resource::is_spelling_of;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONNECTION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of a handle.
@@ -75,17 +75,24 @@ impl Lent {
     }
 
     /// Gives a request a handle in place of any that it has brought, where it has credentials.
-    pub(crate) fn lend(&self, headers: &mut HeaderMap) -> Option<Lease> {
+    ///
+    /// # Errors
+    /// [`NoHandle`]: it has credentials, and there is no handle for them.
+    pub(crate) fn lend(&self, headers: &mut HeaderMap) -> Result<Option<Lease>, NoHandle> {
         strip(headers);
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let mut authorization = values.next().filter(|_| values.next().is_none())?.clone();
+        let only = values.next().filter(|_| values.next().is_none());
+        let Some(authorization) = only else {
+            return Ok(None);
+        };
+        let mut authorization = authorization.clone();
         authorization.set_sensitive(true);
-        let handle = random_handle()?;
-        let value = HeaderValue::from_str(&handle).ok()?;
+        let handle = random_handle().ok_or(NoHandle)?;
+        let value = HeaderValue::from_str(&handle).map_err(|_| NoHandle)?;
         let now = self.0.clock.monotonic();
         let mut table = self.table();
         if !table.makes_room(now) {
-            return None;
+            return Err(NoHandle);
         }
         let until = None;
         table.entries.insert(
@@ -96,26 +103,15 @@ impl Lent {
             },
         );
         drop(table);
+        is_no_hop(headers);
         headers.insert(HEADER, value);
         let lent = self.clone();
-        Some(Lease { lent, handle })
+        Ok(Some(Lease { lent, handle }))
     }
 
     /// Puts the credentials that a handle stands for in its place. A handle that stands for nobody takes away those that came beside it.
-    pub(crate) fn redeem(&self, headers: &mut HeaderMap) {
-        let mut values = headers.get_all(HEADER).iter();
-        let Some(first) = values.next() else {
-            strip(headers);
-            return;
-        };
-        let only = values.next().is_none().then_some(first);
-        let handle = only.and_then(|it| it.to_str().ok());
-        let found = handle.and_then(|handle| self.found(handle));
-        strip(headers);
-        headers.remove(AUTHORIZATION);
-        if let Some(authorization) = found {
-            headers.insert(AUTHORIZATION, authorization);
-        }
+    pub(crate) fn redeem(&self, headers: &mut HeaderMap) -> Redeemed {
+        redeem(headers, |handle| self.found(handle))
     }
 
     fn found(&self, handle: &str) -> Option<HeaderValue> {
@@ -143,6 +139,50 @@ impl Drop for Lease {
     }
 }
 
+/// There is no handle for the caller of a request. It must not reach the program: that would call others as nobody, or as itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoHandle;
+
+/// What a handle came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redeemed {
+    /// There was none.
+    Nothing,
+    /// The credentials that it stands for are in its place.
+    Caller,
+    /// It stands for nobody, or nobody any more.
+    Nobody,
+}
+
+/// Where no handles are lent: each of them stands for nobody.
+pub(crate) fn refuse(headers: &mut HeaderMap) -> Redeemed {
+    redeem(headers, |_| None)
+}
+
+fn redeem(headers: &mut HeaderMap, found: impl Fn(&str) -> Option<HeaderValue>) -> Redeemed {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(first) = values.next() else {
+        if !strip(headers) {
+            return Redeemed::Nothing;
+        }
+        // Under another name it means nothing, and is not nothing.
+        headers.remove(AUTHORIZATION);
+        return Redeemed::Nobody;
+    };
+    let only = values.next().is_none().then_some(first);
+    let handle = only.and_then(|it| it.to_str().ok());
+    let found = handle.and_then(found);
+    strip(headers);
+    headers.remove(AUTHORIZATION);
+    match found {
+        Some(authorization) => {
+            headers.insert(AUTHORIZATION, authorization);
+            Redeemed::Caller
+        }
+        None => Redeemed::Nobody,
+    }
+}
+
 /// 128 random bits, which nobody guesses.
 fn random_handle() -> Option<Box<str>> {
     let mut bytes = [0; 16];
@@ -150,13 +190,36 @@ fn random_handle() -> Option<Box<str>> {
     Some(format!("{:032x}", u128::from_be_bytes(bytes)).into())
 }
 
-/// Takes a handle away, in every spelling: it is for this process alone.
-pub(crate) fn strip(headers: &mut HeaderMap) {
+/// What a caller names in `Connection` ends at this hop. A handle does not: without it the program would call others as if nobody had come.
+fn is_no_hop(headers: &mut HeaderMap) {
+    let is_handle = |name: &str| is_spelling_of(&name.trim_ascii().to_ascii_lowercase(), NAME);
+    let is_named = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(',').any(is_handle)
+    };
+    if !headers.get_all(CONNECTION).iter().any(is_named) {
+        return;
+    }
+    let values: Vec<_> = headers.get_all(CONNECTION).iter().cloned().collect();
+    headers.remove(CONNECTION);
+    for value in values {
+        let names = value.to_str().unwrap_or_default().split(',');
+        let others: Vec<_> = names.filter(|name| !is_handle(name)).collect();
+        // What is left of a value that was one is one.
+        if let Ok(value) = HeaderValue::try_from(others.join(",")) {
+            headers.append(CONNECTION, value);
+        }
+    }
+}
+
+/// Takes a handle away, in every spelling, and says whether there was one: it is for this process alone.
+pub(crate) fn strip(headers: &mut HeaderMap) -> bool {
     let is_one = |name: &&HeaderName| is_spelling_of(name.as_str(), NAME);
     let found: Vec<_> = headers.keys().filter(is_one).cloned().collect();
-    for name in found {
+    for name in &found {
         headers.remove(name);
     }
+    !found.is_empty()
 }
 
 impl fmt::Debug for Lent {
@@ -191,7 +254,11 @@ mod tests {
     fn redeemed(lent: &Lent, handle: &HeaderValue) -> Option<String> {
         let mut call = headers(&[("authorization", "Bearer its-own")]);
         call.insert(HEADER, handle.clone());
-        lent.redeem(&mut call);
+        let redeemed = lent.redeem(&mut call);
+        assert_eq!(
+            redeemed == Redeemed::Caller,
+            call.contains_key(AUTHORIZATION)
+        );
         assert!(!call.contains_key(HEADER), "it is never sent on");
         let authorization = call.get(AUTHORIZATION)?;
         Some(authorization.to_str().unwrap().to_owned())
@@ -201,7 +268,7 @@ mod tests {
     fn a_lent_context_ends_with_its_request() {
         let (lent, clock) = rig();
         let mut request = headers(&[("authorization", "Bearer alice")]);
-        let lease = lent.lend(&mut request).unwrap();
+        let lease = lent.lend(&mut request).unwrap().unwrap();
         let handle = request[HEADER].clone();
         assert!(handle.len() >= 32, "128 bits: {handle:?}");
         clock.advance(Duration::from_secs(3_600));
@@ -212,7 +279,7 @@ mod tests {
         assert_eq!(redeemed(&lent, &handle), alice);
         clock.advance(Duration::from_millis(1));
         assert_eq!(redeemed(&lent, &handle), None);
-        let _next = lent.lend(&mut request).unwrap();
+        let _next = lent.lend(&mut request).unwrap().unwrap();
         assert_eq!(lent.table().entries.len(), 1, "the next one has its place");
     }
 
@@ -220,7 +287,7 @@ mod tests {
     fn a_handle_from_outside_stands_for_nobody_and_each_request_has_its_own() {
         let (lent, _clock) = rig();
         let mut first = headers(&[("authorization", "Bearer alice")]);
-        let _first = lent.lend(&mut first).unwrap();
+        let _first = lent.lend(&mut first).unwrap().unwrap();
         let stolen = first[HEADER].clone();
         for name in [
             "x-hallpass-context",
@@ -229,12 +296,12 @@ mod tests {
         ] {
             let mut second = headers(&[("authorization", "Bearer bob")]);
             second.insert(name, stolen.clone());
-            let _second = lent.lend(&mut second).unwrap();
+            let _second = lent.lend(&mut second).unwrap().unwrap();
             assert_eq!(second.len(), 2, "{second:?}");
             assert_ne!(second[HEADER], stolen);
         }
         let mut nobody = headers(&[("x-hallpass-context", "made-up")]);
-        assert!(lent.lend(&mut nobody).is_none());
+        assert!(lent.lend(&mut nobody).unwrap().is_none());
         assert!(nobody.is_empty());
         for guess in ["made-up", "", "0"] {
             assert_eq!(redeemed(&lent, &HeaderValue::from_static(guess)), None);
@@ -242,18 +309,43 @@ mod tests {
         let mut twice = headers(&[("authorization", "Bearer its-own")]);
         twice.append(HEADER, stolen.clone());
         twice.append(HEADER, stolen);
-        lent.redeem(&mut twice);
+        assert_eq!(lent.redeem(&mut twice), Redeemed::Nobody);
         assert!(twice.is_empty(), "{twice:?}");
+        let mut spelled = headers(&[
+            ("authorization", "Bearer its-own"),
+            ("x_hallpass_context", "0"),
+        ]);
+        assert_eq!(lent.redeem(&mut spelled), Redeemed::Nobody);
+        assert!(spelled.is_empty(), "{spelled:?}");
+    }
+
+    #[test]
+    fn a_caller_cannot_have_its_handle_taken_out_on_the_way_to_the_program() {
+        let (lent, _clock) = rig();
+        for (named, left) in [
+            (&["X-Hallpass-Context"][..], &[""][..]),
+            (&["close, x_hallpass_context ,te"], &["close,te"]),
+            (&["te", "x.hallpass.context"], &["te", ""]),
+            (&["close"], &["close"]),
+        ] {
+            let mut request = headers(&[("authorization", "Bearer alice")]);
+            for value in named {
+                request.append(CONNECTION, HeaderValue::from_static(value));
+            }
+            let _lease = lent.lend(&mut request).unwrap().unwrap();
+            let connection: Vec<_> = request.get_all(CONNECTION).iter().collect();
+            assert_eq!(connection, left);
+        }
     }
 
     #[test]
     fn without_a_handle_what_the_program_sends_stays() {
         let (lent, _clock) = rig();
         let mut call = headers(&[("authorization", "Bearer hers")]);
-        lent.redeem(&mut call);
+        assert_eq!(lent.redeem(&mut call), Redeemed::Nothing);
         assert_eq!(call[AUTHORIZATION], "Bearer hers");
         let mut several = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
-        assert!(lent.lend(&mut several).is_none());
+        assert!(lent.lend(&mut several).unwrap().is_none());
     }
 
     #[test]
@@ -261,10 +353,10 @@ mod tests {
         let (lent, clock) = rig();
         let lend = || {
             let mut request = headers(&[("authorization", "Bearer alice")]);
-            lent.lend(&mut request)
+            lent.lend(&mut request).map(Option::unwrap)
         };
         let mut leases: Vec<_> = (0..MAX_LENT).map(|_| lend().unwrap()).collect();
-        assert!(lend().is_none(), "all are under way");
+        assert_eq!(lend().err(), Some(NoHandle), "all are under way");
         let (first, second) = (leases.remove(0), leases.remove(0));
         let handle = |lease: &Lease| HeaderValue::from_str(&lease.handle).unwrap();
         let handles = [handle(&first), handle(&second)];
@@ -275,7 +367,7 @@ mod tests {
         assert!(redeemed(&lent, &handles[1]).is_some());
         drop(leases);
         clock.advance(AFTER_END);
-        assert!(lend().is_some());
+        assert!(lend().is_ok());
         let table = lent.table();
         assert_eq!((table.entries.len(), table.ended.len()), (2, 1));
         drop((table, third));

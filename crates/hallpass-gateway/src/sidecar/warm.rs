@@ -1,9 +1,10 @@
 //! Tokens that are there before they are asked for: what is injected into a call is renewed without one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, Identity, TokenHandle};
+use hallpass_client::{AuthTokenService, TokenHandle};
 use tokio::task::JoinSet;
 
 use crate::readiness::Readiness;
@@ -18,23 +19,30 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 pub(super) fn keep(
     settings: &OutboundSettings,
     tokens: &AuthTokenService,
-    readiness: &Arc<Readiness>,
+    readiness: &Readiness,
 ) -> JoinSet<()> {
     let own = own_tokens(settings, tokens);
-    readiness.awaits_tokens(own.len());
+    let awaited = readiness.await_tokens(own.len());
     let tasks = own.into_iter().map(|handle| {
-        let readiness = Arc::clone(readiness);
+        let awaited = Arc::clone(&awaited);
         async move {
             first(&handle).await;
-            readiness.token_came();
+            awaited.fetch_sub(1, Ordering::Relaxed);
             renew(handle).await;
         }
     });
     tasks.collect()
 }
 
-/// The same after a change of settings: readiness does not wait again.
-pub(super) fn keep_on(settings: &OutboundSettings, tokens: &AuthTokenService) -> JoinSet<()> {
+/// The same after a change of settings, in place of the tasks before: what is ready stays so.
+pub(super) fn keep_on(
+    settings: &OutboundSettings,
+    tokens: &AuthTokenService,
+    readiness: &Readiness,
+) -> JoinSet<()> {
+    if readiness.awaits_tokens() {
+        return keep(settings, tokens, readiness);
+    }
     let own = own_tokens(settings, tokens).into_iter();
     let tasks = own.map(|handle| async move {
         first(&handle).await;
@@ -45,7 +53,7 @@ pub(super) fn keep_on(settings: &OutboundSettings, tokens: &AuthTokenService) ->
 
 fn own_tokens(settings: &OutboundSettings, tokens: &AuthTokenService) -> Vec<TokenHandle> {
     let own = settings.services.iter();
-    let own = own.filter(|it| it.identity == Identity::Service);
+    let own = own.filter(|it| it.needs_own_token());
     own.map(|it| tokens.handle(&it.audience, &it.scope))
         .collect()
 }

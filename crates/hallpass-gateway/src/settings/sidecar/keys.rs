@@ -3,6 +3,8 @@
 use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
+use crate::settings::access_log::AccessLogSettings;
+
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "inbound",
@@ -18,6 +20,11 @@ pub(super) const KEYS: &[Key] = &[
         "management",
         Kind::Section(MANAGEMENT_KEYS),
         "Health and metrics.",
+    ),
+    Key::new(
+        "access-log",
+        Kind::Section(AccessLogSettings::KEYS),
+        "A line a request, of both sides.",
     ),
     Key::new(
         "drain-delay-seconds",
@@ -106,8 +113,22 @@ const OUTBOUND_KEYS: &[Key] = &[
     Key::new(
         "services",
         Kind::Sections(SERVICE_KEYS),
-        "The services that the program calls. All others are refused.",
+        "The services that the program calls. All other hosts are refused, but for those of `pass-through` and `connect`.",
     ),
+    Key::new(
+        "pass-through",
+        Kind::Texts { what: "`host:port`" },
+        "Hosts that are no services of the estate, which the program calls as `http://host:port` by `listen`. What it sends there goes without `Authorization` and without any other \
+        word of who calls, over plain HTTP. A name that is resolved to this machine or to a link-local address is not called.",
+    )
+    .or(""),
+    Key::new(
+        "connect",
+        Kind::Texts { what: "`host:port`" },
+        "Hosts that `CONNECT` opens a tunnel to by `listen`, which clients send for `https://` URLs: the bytes go both ways as they are, without an identity. The same names are not \
+        followed. Services are called with `http://`, and the sidecar makes TLS.",
+    )
+    .or(""),
     Key::new(
         "dangerous-listen-anywhere",
         Kind::Flag,
@@ -152,8 +173,9 @@ const SERVICE_KEYS: &[Key] = &[
     .or(""),
     Key::new(
         "when-absent",
-        Kind::Choice(&["fail", "none"]),
-        "What becomes of a call with `exchange` or `relay` without a user's token: it gets 401, or it is sent without a token.",
+        Kind::Choice(&["fail", "service", "none"]),
+        "What becomes of a call with `exchange` or `relay` that brings neither a handle nor a token: it gets 401, it bears this service's own token, or none. \
+        One whose handle or token counts no more gets 401 in any case.",
     )
     .or("fail"),
     Key::new(
