@@ -15,14 +15,14 @@ use crate::authz::{Authz, LIMIT, get};
 use crate::process::{Keys, command, signal};
 
 /// A service that answers each request with `service`; to `/slow` when it is told.
-struct Service {
-    address: SocketAddr,
-    go_on: mpsc::Sender<()>,
-    slow: Arc<AtomicUsize>,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) go_on: mpsc::Sender<()>,
+    pub(crate) slow: Arc<AtomicUsize>,
 }
 
 impl Service {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (go_on, told) = mpsc::channel();
@@ -56,7 +56,7 @@ impl Service {
     }
 }
 
-fn read_head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) fn read_head(stream: &mut TcpStream) -> Option<String> {
     let (mut bytes, mut byte) = (Vec::new(), [0]);
     while !bytes.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
@@ -68,7 +68,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// One response to a request on a connection that stays; its status, and its body of seven bytes if it is good.
-fn ask(stream: &mut TcpStream, path: &str) -> Option<u16> {
+pub(crate) fn ask(stream: &mut TcpStream, path: &str) -> Option<u16> {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").ok()?;
     let head = read_head(stream)?;
     let length = head
