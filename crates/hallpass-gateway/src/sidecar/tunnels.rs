@@ -23,8 +23,8 @@ use crate::proxy::seen::upgrade_of;
 use crate::proxy::tunnel::copy_between;
 use crate::settings::sidecar::{OutsideAddress, TUNNEL};
 
-/// Tunnels that are open at once, or being opened.
-const MAX_TUNNELS: usize = 1_024;
+/// Tunnels that are open at once, or being opened: a fourth of the connections that one address may have, so that services can be called beside them.
+const MAX_TUNNELS: usize = 256;
 /// Names that are looked up at once: each may hold a thread until the operating system gives up.
 const MAX_LOOK_UPS: usize = 16;
 /// How long it may take until a tunnel is open.
@@ -192,4 +192,66 @@ async fn join((caller, connection): (OnUpgrade, ConnectionHandle), stream: TcpSt
     }
     connection.end();
     drop(held);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use http::Request;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn tunnels(addresses: &[&str]) -> Tunnels {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|it| it.parse().unwrap()).collect();
+        let look_up: LookUp = Arc::new(move |_| {
+            let addresses = addresses.clone();
+            Box::pin(std::future::ready(Ok(addresses)))
+        });
+        Tunnels::new(look_up, &ProxyMetrics::default())
+    }
+
+    fn to(host: &str, port: u16) -> OutsideAddress {
+        format!("{host}:{port}").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_tunnel_leads_to_this_machine_by_a_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for address in ["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0"] {
+            let tunnels = tunnels(&[address, "169.254.169.254"]);
+            let opened = tunnels.connect(&to("rebound.example", port)).await;
+            let kind = opened.map(drop).unwrap_err().kind();
+            assert_eq!(kind, io::ErrorKind::PermissionDenied, "{address}");
+        }
+        let none = tunnels(&[]).connect(&to("nowhere.example", port)).await;
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::NotFound);
+        // Whoever writes the address down means it.
+        let opened = tunnels(&[]).connect(&to("127.0.0.1", port)).await;
+        let opened = opened.unwrap();
+        let (_, caller) = listener.accept().await.unwrap();
+        assert_eq!(caller, opened.local_addr().unwrap(), "the first that came");
+    }
+
+    #[tokio::test]
+    async fn tunnels_have_a_limit_and_whoever_asks_in_vain_keeps_no_place() {
+        let tunnels = tunnels(&[]);
+        let to = to("127.0.0.1", 9);
+        let ask = async || {
+            let (mut parts, ()) = Request::new(()).into_parts();
+            tunnels.open(&to, &mut parts).await.map(drop)
+        };
+        for _ in 0..=MAX_TUNNELS {
+            // No connection that could become one.
+            assert_eq!(ask().await, Err(NoTunnel::NotSwitched));
+        }
+        let places = Arc::clone(&tunnels.places);
+        let all = places.try_acquire_many_owned(u32::try_from(MAX_TUNNELS).unwrap());
+        let all = all.unwrap();
+        assert_eq!(ask().await, Err(NoTunnel::Full));
+        drop(all);
+        assert_eq!(ask().await, Err(NoTunnel::NotSwitched));
+    }
 }
