@@ -7,6 +7,8 @@ mod built;
 #[cfg(test)]
 mod estate;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
 #[path = "../spring/java.rs"]

@@ -51,7 +51,17 @@ pub(crate) struct Rig {
 impl Rig {
     /// With this below `sidecar`, and the service `stock-service` at this address.
     pub(crate) async fn start(issuer: TestIssuer, stock: SocketAddr, sidecar: &str) -> Self {
-        Self::start_by(issuer, stock, sidecar, None).await
+        Self::start_of(issuer, stock, ("", sidecar), None).await
+    }
+
+    /// The same, with further rules.
+    pub(crate) async fn start_for(
+        issuer: TestIssuer,
+        stock: SocketAddr,
+        routes: &str,
+        sidecar: &str,
+    ) -> Self {
+        Self::start_of(issuer, stock, (routes, sidecar), None).await
     }
 
     /// The same, by a clock that the test moves.
@@ -59,6 +69,15 @@ impl Rig {
         issuer: TestIssuer,
         stock: SocketAddr,
         sidecar: &str,
+        clock: Arc<ManualClock>,
+    ) -> Self {
+        Self::start_of(issuer, stock, ("", sidecar), Some(clock)).await
+    }
+
+    async fn start_of(
+        issuer: TestIssuer,
+        stock: SocketAddr,
+        (routes, sidecar): (&str, &str),
         clock: Option<Arc<ManualClock>>,
     ) -> Self {
         let before = format!(
@@ -73,7 +92,7 @@ hallpass:
       routes:
         - {{ path: /open/**, rule: anonymous }}
         - {{ path: /orders/**, rule: authenticated }}
-  sidecar:
+{routes}  sidecar:
     management: {{ listen: '127.0.0.1:0' }}
 ",
             issuer.token_url(),

@@ -1,14 +1,17 @@
 //! Several users in one program at once, and calls without one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::routing::get;
 use axum::{Json, Router};
+use hallpass::clock::{Clock as _, SystemClock};
+use hallpass_clock::ManualClock;
 use hallpass_testkit::TestServer;
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify, OnceCell, mpsc};
 
 use crate::raw::Raw;
 use crate::rig::{Rig, bearer, issuer, say, stock};
@@ -20,7 +23,7 @@ const ROUNDS: usize = 12;
 struct Program {
     /// All users are in it before one of them goes on.
     all: Barrier,
-    outbound: tokio::sync::OnceCell<std::net::SocketAddr>,
+    outbound: OnceCell<SocketAddr>,
 }
 
 /// What a token is for that gets there: one that is relayed stays what it was.
@@ -62,7 +65,7 @@ async fn users_who_are_in_one_program_at_once_are_never_mixed() {
         let stock = stock(&issuer, audience).await;
         let program = Arc::new(Program {
             all: Barrier::new(USERS),
-            outbound: tokio::sync::OnceCell::new(),
+            outbound: OnceCell::new(),
         });
         let router = Router::new().route("/orders/{number}", get(order));
         let server = TestServer::start(router.with_state(Arc::clone(&program)))
@@ -164,4 +167,65 @@ async fn nothing_is_sent_for_a_handle_that_was_guessed() {
         assert!(answer.head.contains("www-authenticate: bearer"));
     }
     assert_eq!(stock.connections(), 0);
+}
+
+/// Holds each request until it is told to go on, and reports what became of its call.
+struct Slow {
+    outbound: OnceCell<SocketAddr>,
+    entered: Notify,
+    go_on: Notify,
+    status: mpsc::UnboundedSender<u16>,
+}
+
+async fn hold(State(slow): State<Arc<Slow>>, headers: HeaderMap) {
+    let handle = headers["x-hallpass-context"].to_str().unwrap();
+    let handle = format!("X-Hallpass-Context: {handle}");
+    // By itself: the request may be cut off meanwhile.
+    let calling = tokio::spawn(async move {
+        slow.entered.notify_one();
+        slow.go_on.notified().await;
+        let lines = ["GET /stock/1 HTTP/1.1", "Host: stock-service", &*handle];
+        let answer = say(*slow.outbound.get().unwrap(), &lines).await;
+        slow.status.send(answer.status).unwrap();
+    });
+    calling.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_counts_no_longer_than_the_token_that_it_stands_for() {
+    let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
+    let stock = Raw::start().await;
+    let (status, mut told) = mpsc::unbounded_channel();
+    let slow = Arc::new(Slow {
+        outbound: OnceCell::new(),
+        entered: Notify::new(),
+        go_on: Notify::new(),
+        status,
+    });
+    let router = Router::new().route("/orders/{number}", get(hold));
+    let program = TestServer::start(router.with_state(Arc::clone(&slow)))
+        .await
+        .unwrap();
+    let sidecar = format!(
+        "    inbound: {{ listen: '127.0.0.1:0', forward-to: 'http://{}', identity: none, lend-context: true }}
+    outbound: {{ listen: '127.0.0.1:0', services: [{{ name: stock-service, identity: relay, when-absent: service }}] }}\n",
+        program.address()
+    );
+    let issuer = issuer(Some(clock.clone())).await;
+    let rig = Rig::start_by(issuer, stock.address, &sidecar, clock.clone()).await;
+    slow.outbound.set(rig.proxy()).unwrap();
+    let inbound = rig.inbound();
+    for (seconds, expected) in [(0, 200), (600, 401)] {
+        let bearer = bearer("alice");
+        let asking = tokio::spawn(async move {
+            // Cut off when its token ends, whatever the program does.
+            say(inbound, &["GET /orders/1 HTTP/1.1", "Host: a", &bearer]).await
+        });
+        slow.entered.notified().await;
+        clock.advance_seconds(seconds);
+        slow.go_on.notify_one();
+        assert_eq!(told.recv().await, Some(expected));
+        asking.abort();
+    }
+    assert_eq!(stock.seen().len(), 1);
 }

@@ -89,7 +89,7 @@ async fn a_change_of_settings_while_the_first_tokens_are_awaited_is_no_reason_to
     };
     issuer.stop().await.unwrap();
     let own = sidecar("identity: service");
-    let mut rig = Rig::start_by(issuer, stock.address, &own, Some(clock.clone())).await;
+    let mut rig = Rig::start_by(issuer, stock.address, &own, clock.clone()).await;
     let health = rig.sidecar.management_addr().port();
     let is_ready = async || ask(health, "/health/ready", &[]).await.0 == 200;
     assert!(!is_ready().await);

@@ -2,6 +2,7 @@
 
 use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
+use hallpass_upstream::Http2;
 
 use crate::settings::access_log::AccessLogSettings;
 
@@ -77,6 +78,12 @@ const INBOUND_KEYS: &[Key] = &[
         "Whether the program gets the token that the call came with, to pass it on, or none. Who calls stands in the identity headers in any case.",
     )
     .or("relay"),
+    Key::new(
+        "http2",
+        Kind::Choice(Http2::NAMES),
+        "Whether the program is called by HTTP/2: `always` where it speaks it over plain http, as servers of gRPC do; the host that callers name is in `X-Forwarded-Host` then. Callers speak what they like.",
+    )
+    .or("never"),
     Key::new(
         "lend-context",
         Kind::Flag,
@@ -178,6 +185,12 @@ const SERVICE_KEYS: &[Key] = &[
         One whose handle or token counts no more gets 401 in any case.",
     )
     .or("fail"),
+    Key::new(
+        "http2",
+        Kind::Choice(Http2::NAMES),
+        "Whether it is called by HTTP/2: `auto` where it takes it with TLS, `always` over plain http too, for a service that is known to speak it (gRPC). The program speaks what it likes.",
+    )
+    .or("never"),
     Key::new(
         "response-ms",
         Kind::millis(1, 3_600_000),

@@ -7,7 +7,7 @@ use hallpass_client::Identity;
 use hallpass_config::{Section, report_doubles};
 use hallpass_resource::{HostPattern, Mode, PathPattern, RouteRule, Rule, SecuritySettings};
 use hallpass_token::{Audience, Scope};
-use hallpass_upstream::EndpointUrl;
+use hallpass_upstream::{EndpointUrl, Http2};
 use http::HeaderValue;
 use http::header::HOST;
 
@@ -17,6 +17,7 @@ use crate::settings::forwarded::{ForwardedForm, ForwardedSettings};
 use crate::settings::gateway::GatewaySettings;
 use crate::settings::identity::IdentityHeaderSettings;
 use crate::settings::route::{HeaderCondition, RouteSettings, TimeoutSettings};
+use crate::settings::service::ServiceSettings;
 
 /// How the metrics call requests without a route, and tunnels.
 const NO_ROUTE: &str = "none";
@@ -66,6 +67,8 @@ pub struct OutboundServiceSettings {
     pub scope: Scope,
     /// `when-absent`: what becomes of a call for a user that brings none.
     pub when_absent: WhenAbsent,
+    /// `http2`: whether it is called by HTTP/2.
+    pub http2: Http2,
     /// `response-ms`: how long the head of the response may take.
     pub response: Duration,
     to: EndpointUrl,
@@ -135,6 +138,11 @@ impl OutboundSettings {
                 .iter()
                 .flat_map(OutboundServiceSettings::routes)
                 .collect(),
+            services: self
+                .services
+                .iter()
+                .map(|it| (it.name.clone(), it.how()))
+                .collect(),
             ..nobody_names_the_caller()
         }
     }
@@ -197,6 +205,7 @@ impl OutboundServiceSettings {
             "none" => Some(WhenAbsent::None),
             _ => None,
         });
+        let http2 = section.choice("http2", Http2::named);
         let response = section.millis("response-ms");
         let name = name?.to_ascii_lowercase();
         if [ROUTE, TUNNEL, NO_ROUTE].contains(&&*name) {
@@ -220,6 +229,7 @@ impl OutboundServiceSettings {
             audience: audience?,
             scope,
             when_absent: when_absent?,
+            http2: http2?,
             response: response?,
             to,
             host: host?,
@@ -243,6 +253,14 @@ impl OutboundServiceSettings {
     pub(crate) fn needs_own_token(&self) -> bool {
         self.identity == Identity::Service
             || (self.takes_token() && self.when_absent == WhenAbsent::Service)
+    }
+
+    /// How it is called.
+    fn how(&self) -> ServiceSettings {
+        ServiceSettings {
+            http2: self.http2,
+            ..ServiceSettings::default()
+        }
     }
 
     /// One for calls with a user, and one for those without, where they differ: what was decided of a call is never looked for again in what it bears.
