@@ -56,6 +56,7 @@ impl fmt::Debug for RunningOutbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningOutbound")
             .field("side", &self.side)
+            .field("lent", &self.outbound.lent)
             .finish_non_exhaustive()
     }
 }

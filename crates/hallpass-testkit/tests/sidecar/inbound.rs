@@ -45,7 +45,10 @@ async fn no_identity_from_outside_reaches_the_program_in_any_spelling() {
         )
         .await;
         let forged: Vec<_> = SPELLINGS.iter().map(|it| format!("{it}: admin")).collect();
-        let named = format!("Connection: {}", SPELLINGS.join(", "));
+        // What becomes of one that names the handle itself is tested where handles are lent.
+        let others = SPELLINGS.iter().filter(|it| !plain(it).contains("context"));
+        let others: Vec<_> = others.copied().collect();
+        let named = format!("Connection: {}", others.join(", "));
         let trailers: Vec<_> = SPELLINGS.iter().map(|it| format!("{it}: admin")).collect();
         let chunked = format!("5\r\nhello\r\n0\r\n{}", trailers.join("\r\n"));
         for (path, credentials) in [("/orders/1", Some(bearer("alice"))), ("/open/1", None)] {
