@@ -105,7 +105,7 @@ want_python() {
     if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
         return 0
     fi
-    want_packages 'python3 with venv' 'with other OAuth clients, Envoy, Traefik and Caddy' python3-venv
+    want_packages 'python3 with venv' 'with other OAuth clients, Envoy, Traefik and Caddy, and with a sidecar,' python3-venv
 }
 
 want_dnsmasq() {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use hallpass_tls::TlsError;
+use hallpass_upstream::TransportError;
 use thiserror::Error;
 
 /// Why external authorization, or the gateway, does not start, does not take settings, or has ended.
@@ -38,8 +39,11 @@ pub enum Error {
     )]
     NoRoutes,
     /// The access log cannot be opened.
-    #[error("gateway.access-log: {0}")]
+    #[error("access-log: {0}")]
     AccessLog(#[source] io::Error),
+    /// There is no way to hosts of `sidecar.outbound.pass-through`.
+    #[error("sidecar.outbound.pass-through: {0}")]
+    Transport(#[source] TransportError),
     /// A part has ended by itself, which is a fault.
     #[error("the {task} has ended by itself")]
     TaskEnded {
@@ -54,7 +58,7 @@ impl Error {
     pub const fn is_of_configuration(&self) -> bool {
         match self {
             Self::Tls { .. } | Self::Upstream { .. } | Self::NoRoutes | Self::AccessLog(_) => true,
-            Self::Listen { .. } | Self::TaskEnded { .. } => false,
+            Self::Listen { .. } | Self::Transport(_) | Self::TaskEnded { .. } => false,
         }
     }
 }

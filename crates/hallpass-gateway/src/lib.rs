@@ -71,7 +71,8 @@ pub use settings::route::{
 };
 pub use settings::service::ServiceSettings;
 pub use settings::sidecar::{
-    InboundSettings, OutboundServiceSettings, OutboundSettings, SidecarSettings,
+    InboundSettings, OutboundServiceSettings, OutboundSettings, OutsideAddress,
+    OutsideAddressFault, SidecarSettings, WhenAbsent,
 };
 pub use settings::upstream::{HostFault, HostPattern, UpstreamSettings};
 pub use sidecar::running::RunningSidecar;

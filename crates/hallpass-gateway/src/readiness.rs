@@ -61,13 +61,15 @@ impl Drop for AwaitedToken {
     }
 }
 
-/// Asks for the keys of all issuers until they are there. Why they are not is said by who fetches them.
-pub(crate) async fn load_keys(resource: ResourceServer, readiness: Arc<Readiness>) {
-    let mut pause = KEYS_PAUSE;
-    while let Err(denial) = resource.load_keys().await {
-        tracing::debug!(%denial, "readiness waits for the keys of an issuer");
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(MAX_KEYS_PAUSE);
+/// Asks for the keys of all issuers of these until they are there. Why they are not is said by who fetches them.
+pub(crate) async fn load_keys(resources: Vec<ResourceServer>, readiness: Arc<Readiness>) {
+    for resource in resources {
+        let mut pause = KEYS_PAUSE;
+        while let Err(denial) = resource.load_keys().await {
+            tracing::debug!(%denial, "readiness waits for the keys of an issuer");
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(MAX_KEYS_PAUSE);
+        }
     }
     readiness.has_keys.store(true, Ordering::Relaxed);
 }

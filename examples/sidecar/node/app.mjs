@@ -11,9 +11,9 @@ function reserve(number) {
     const request = http.get(`${warehouse}/reserve/${number}`, (response) => {
       let text = "";
       response.on("data", (part) => (text += part));
-      response.on("end", () => resolve({ status: response.statusCode, text }));
+      response.on("end", () => resolve(response.statusCode === 200 ? JSON.parse(text) : { status: response.statusCode }));
     });
-    request.on("error", (error) => resolve({ status: 0, text: String(error) }));
+    request.on("error", (error) => resolve({ status: 0, error: String(error) }));
   });
 }
 

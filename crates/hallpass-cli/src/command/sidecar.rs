@@ -23,7 +23,7 @@ const UNNAMED: &str = "service";
 /// calls other services by `sidecar.outbound`, as an HTTP proxy (`HTTP_PROXY`) or by a port for each: the sidecar adds the token of this service, or
 /// exchanges the user's token that the program passes on. The program needs no word of authentication. Health and metrics are on 127.0.0.1:9902. Changed
 /// files, SIGHUP and documents in Nacos are taken while it runs. SIGTERM makes readiness say 503, waits `drain-delay-seconds`, finishes the requests under
-/// way within `drain-limit-seconds` and stops; Ctrl-C does not wait, and a second signal ends at once.
+/// way within `drain-limit-seconds` and stops; Ctrl-C does not wait, and each further signal ends one of these waits.
 #[derive(Args, Debug)]
 pub(crate) struct SidecarCommand {
     #[command(flatten)]

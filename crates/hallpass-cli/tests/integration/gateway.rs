@@ -19,8 +19,8 @@ use crate::process::{Keys, command, signal};
 /// A service that answers each request with `service`; to `/slow` when it is told.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    go_on: mpsc::Sender<()>,
-    slow: Arc<AtomicUsize>,
+    pub(crate) go_on: mpsc::Sender<()>,
+    pub(crate) slow: Arc<AtomicUsize>,
 }
 
 impl Service {
@@ -58,7 +58,7 @@ impl Service {
     }
 }
 
-fn read_head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) fn read_head(stream: &mut TcpStream) -> Option<String> {
     let (mut bytes, mut byte) = (Vec::new(), [0]);
     while !bytes.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
@@ -70,7 +70,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// One response to a request on a connection that stays; its status, and its body of seven bytes if it is good.
-fn ask(stream: &mut TcpStream, path: &str) -> Option<u16> {
+pub(crate) fn ask(stream: &mut TcpStream, path: &str) -> Option<u16> {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").ok()?;
     let head = read_head(stream)?;
     let length = head

@@ -41,6 +41,8 @@ mod proxies;
 #[cfg(test)]
 mod revoke;
 #[cfg(test)]
+mod sidecar;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod telemetry;

@@ -191,7 +191,7 @@ impl Core {
     /// Fetches the keys of all issuers, for readiness.
     pub(crate) fn fetch_keys(&self) -> JoinHandle<()> {
         let readiness = Arc::clone(&self.readiness);
-        tokio::spawn(load_keys(self.resource.clone(), readiness))
+        tokio::spawn(load_keys(vec![self.resource.clone()], readiness))
     }
 
     pub(crate) fn apply(&self, settings: &AuthzSettings, encoded: EncodedCharacters) {

@@ -1,4 +1,4 @@
-//! What the gateway counts, below the prefix `hallpass_gateway_`.
+//! What the gateway counts, below the prefix `hallpass_gateway_`, and each side of a sidecar below its own.
 
 use hallpass_listen::ConnectionMetrics;
 use http::StatusCode;
@@ -108,8 +108,8 @@ impl Default for ProxyMetrics {
 }
 
 impl ProxyMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        let gateway = registry.sub_registry_with_prefix("gateway");
+    /// Below the name of what counts.
+    pub(crate) fn register(&self, gateway: &mut Registry) {
         let it = self.clone();
         gateway.register(
             "requests",

@@ -145,7 +145,11 @@ impl<'p> Noted<'p> {
             at: clock.now(),
             address: asked.address,
             method: asked.method.as_str(),
-            path: asked.uri.path(),
+            // What asks for a tunnel has a host in its place.
+            path: match (asked.uri.path(), asked.uri.authority()) {
+                ("", Some(host)) => host.as_str(),
+                (path, _) => path,
+            },
             query: asked.uri.query(),
             version: match asked.version {
                 Version::HTTP_10 => "HTTP/1.0",

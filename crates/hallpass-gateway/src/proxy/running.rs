@@ -111,7 +111,8 @@ impl RunningGateway {
         self.proxy.plan.store(Arc::new(plan));
         if self.keys.is_finished() {
             let readiness = Arc::clone(&self.proxy.readiness);
-            self.keys = tokio::spawn(load_keys(self.proxy.resource.clone(), readiness));
+            let resources = vec![self.proxy.resource.clone()];
+            self.keys = tokio::spawn(load_keys(resources, readiness));
         }
         Ok(())
     }

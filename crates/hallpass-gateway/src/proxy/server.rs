@@ -77,9 +77,11 @@ impl GatewayServer {
         let access_log = access_log::open(&settings.access_log, dropped).await?;
         let proxy = Arc::new(proxy(gateway, &maker, settings, access_log)?);
         let mut registry = Registry::default();
-        breakers.register(&mut registry);
+        breakers.register(&mut registry, "hallpass_gateway_breaker_state");
         let ours = registry.sub_registry_with_prefix("hallpass");
-        proxy.metrics.register(ours);
+        proxy
+            .metrics
+            .register(ours.sub_registry_with_prefix("gateway"));
         if tls.is_some() {
             tls_metrics.register(ours.sub_registry_with_prefix("gateway"));
         }
@@ -99,7 +101,8 @@ impl GatewayServer {
         }
         let monitored = management::serve(monitored, &management)
             .map_err(failed_at(settings.management_listen))?;
-        let keys = load_keys(proxy.resource.clone(), Arc::clone(&proxy.readiness));
+        let resources = vec![proxy.resource.clone()];
+        let keys = load_keys(resources, Arc::clone(&proxy.readiness));
         Ok(RunningGateway {
             keys: tokio::spawn(keys),
             proxy,

@@ -79,9 +79,18 @@ pub(crate) fn join(
 
 async fn copy((caller, upstream): (OnUpgrade, OnUpgrade), idle: Duration) -> io::Result<()> {
     let (caller, upstream) = tokio::try_join!(caller, upstream).map_err(io::Error::other)?;
+    copy_between(TokioIo::new(caller), TokioIo::new(upstream), idle).await
+}
+
+/// Bytes both ways until both sides have ended, one breaks off, or nothing has moved for too long.
+pub(crate) async fn copy_between(
+    caller: impl AsyncRead + AsyncWrite + Unpin,
+    upstream: impl AsyncRead + AsyncWrite + Unpin,
+    idle: Duration,
+) -> io::Result<()> {
     let moved = Arc::new(AtomicU64::new(0));
-    let mut caller = Noted::new(TokioIo::new(caller), &moved);
-    let mut upstream = Noted::new(TokioIo::new(upstream), &moved);
+    let mut caller = Noted::new(caller, &moved);
+    let mut upstream = Noted::new(upstream, &moved);
     tokio::select! {
         copied = copy_bidirectional_with_sizes(&mut caller, &mut upstream, BUFFER_BYTES, BUFFER_BYTES) => copied.map(drop),
         () = stands_still(&moved, idle) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing has moved for too long")),

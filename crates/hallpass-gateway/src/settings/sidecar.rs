@@ -3,6 +3,7 @@
 mod inbound;
 mod keys;
 mod outbound;
+mod outside;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,8 +11,13 @@ use std::time::Duration;
 use hallpass_config::{Configuration, Key, Kind, Section};
 use hallpass_tls::IssuedFiles;
 
+use super::access_log::AccessLogSettings;
+
 pub use inbound::InboundSettings;
-pub use outbound::{OutboundServiceSettings, OutboundSettings};
+pub use outbound::{OutboundServiceSettings, OutboundSettings, WhenAbsent};
+pub(crate) use outbound::{TUNNEL, WITHOUT_USER};
+pub(crate) use outside::is_reserved;
+pub use outside::{OutsideAddress, OutsideAddressFault};
 
 /// `sidecar`: a proxy beside one program, for what comes to it and for what it sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub struct SidecarSettings {
     pub inbound: Option<InboundSettings>,
     /// `outbound`: what it sends; nothing without it.
     pub outbound: Option<OutboundSettings>,
+    /// `access-log`: a line a request, of both sides.
+    pub access_log: AccessLogSettings,
     /// `drain-delay-seconds`: how long it goes on after SIGTERM while readiness says 503.
     pub drain_delay: Duration,
     /// `drain-limit-seconds`: how long requests under way get after that.
@@ -34,6 +42,7 @@ impl Default for SidecarSettings {
             management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9902)),
             inbound: None,
             outbound: None,
+            access_log: AccessLogSettings::default(),
             drain_delay: Duration::from_secs(5),
             drain_limit: Duration::from_secs(30),
         }
@@ -69,6 +78,7 @@ impl SidecarSettings {
             InboundSettings::read(section, issued)
         });
         let outbound = optional(&section.section("outbound"), OutboundSettings::read);
+        let access_log = AccessLogSettings::read(&section.section("access-log"));
         let drain_delay = section.seconds("drain-delay-seconds");
         let drain_limit = section.seconds("drain-limit-seconds");
         if let (Some(None), Some(None)) = (&inbound, &outbound) {
@@ -78,6 +88,7 @@ impl SidecarSettings {
             management_listen: management_listen?,
             inbound: inbound?,
             outbound: outbound?,
+            access_log: access_log?,
             drain_delay: drain_delay?,
             drain_limit: drain_limit?,
         })

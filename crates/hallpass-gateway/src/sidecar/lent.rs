@@ -92,19 +92,26 @@ impl Lent {
     }
 
     /// Gives a request a handle in place of any that it has brought, where it has credentials.
-    pub(crate) fn lend(&self, headers: &mut HeaderMap) -> Option<Lease> {
+    ///
+    /// # Errors
+    /// [`NoHandle`]: it has credentials, and there is no handle for them.
+    pub(crate) fn lend(&self, headers: &mut HeaderMap) -> Result<Option<Lease>, NoHandle> {
         strip(headers);
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let authorization = values.next().filter(|_| values.next().is_none())?;
+        let only = values.next().filter(|_| values.next().is_none());
+        let Some(authorization) = only else {
+            return Ok(None);
+        };
         // Copied: as it came it is a part of the whole head, and would keep all of that.
-        let mut authorization = HeaderValue::from_bytes(authorization.as_bytes()).ok()?;
+        let authorization = HeaderValue::from_bytes(authorization.as_bytes());
+        let mut authorization = authorization.map_err(|_| NoHandle)?;
         authorization.set_sensitive(true);
-        let handle = random_handle()?;
-        let value = HeaderValue::from_str(&handle).ok()?;
+        let handle = random_handle().ok_or(NoHandle)?;
+        let value = HeaderValue::from_str(&handle).map_err(|_| NoHandle)?;
         let now = self.0.clock.monotonic();
         let mut table = self.table();
         if !table.makes_room(authorization.len(), now) {
-            return None;
+            return Err(NoHandle);
         }
         table.bytes = table.bytes.saturating_add(authorization.len());
         let until = None;
@@ -118,24 +125,12 @@ impl Lent {
         drop(table);
         headers.insert(HEADER, value);
         let lent = self.clone();
-        Some(Lease { lent, handle })
+        Ok(Some(Lease { lent, handle }))
     }
 
     /// Puts the credentials that a handle stands for in its place. A handle that stands for nobody takes away those that came beside it.
-    pub(crate) fn redeem(&self, headers: &mut HeaderMap) {
-        let mut values = headers.get_all(HEADER).iter();
-        let Some(first) = values.next() else {
-            strip(headers);
-            return;
-        };
-        let only = values.next().is_none().then_some(first);
-        let handle = only.and_then(|it| it.to_str().ok());
-        let found = handle.and_then(|handle| self.found(handle));
-        strip(headers);
-        headers.remove(AUTHORIZATION);
-        if let Some(authorization) = found {
-            headers.insert(AUTHORIZATION, authorization);
-        }
+    pub(crate) fn redeem(&self, headers: &mut HeaderMap) -> Redeemed {
+        redeem(headers, |handle| self.found(handle))
     }
 
     fn found(&self, handle: &str) -> Option<HeaderValue> {
@@ -170,6 +165,50 @@ impl Drop for Lease {
     }
 }
 
+/// There is no handle for the caller of a request. It must not reach the program: that would call others as nobody, or as itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoHandle;
+
+/// What a handle came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redeemed {
+    /// There was none.
+    Nothing,
+    /// The credentials that it stands for are in its place.
+    Caller,
+    /// It stands for nobody, or nobody any more.
+    Nobody,
+}
+
+/// Where no handles are lent: each of them stands for nobody.
+pub(crate) fn refuse(headers: &mut HeaderMap) -> Redeemed {
+    redeem(headers, |_| None)
+}
+
+fn redeem(headers: &mut HeaderMap, found: impl Fn(&str) -> Option<HeaderValue>) -> Redeemed {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(first) = values.next() else {
+        if !strip(headers) {
+            return Redeemed::Nothing;
+        }
+        // Under another name it means nothing, and is not nothing.
+        headers.remove(AUTHORIZATION);
+        return Redeemed::Nobody;
+    };
+    let only = values.next().is_none().then_some(first);
+    let handle = only.and_then(|it| it.to_str().ok());
+    let found = handle.and_then(found);
+    strip(headers);
+    headers.remove(AUTHORIZATION);
+    match found {
+        Some(authorization) => {
+            headers.insert(AUTHORIZATION, authorization);
+            Redeemed::Caller
+        }
+        None => Redeemed::Nobody,
+    }
+}
+
 /// 128 random bits, which nobody guesses.
 fn random_handle() -> Option<Box<str>> {
     let mut bytes = [0; 16];
@@ -177,13 +216,14 @@ fn random_handle() -> Option<Box<str>> {
     Some(format!("{:032x}", u128::from_be_bytes(bytes)).into())
 }
 
-/// Takes a handle away, in every spelling: it is for this process alone.
-pub(crate) fn strip(headers: &mut HeaderMap) {
+/// Takes a handle away, in every spelling, and says whether there was one: it is for this process alone.
+pub(crate) fn strip(headers: &mut HeaderMap) -> bool {
     let is_one = |name: &&HeaderName| is_spelling_of(name.as_str(), HEADER.as_str());
     let found: Vec<_> = headers.keys().filter(is_one).cloned().collect();
-    for name in found {
+    for name in &found {
         headers.remove(name);
     }
+    !found.is_empty()
 }
 
 impl fmt::Debug for Lent {
@@ -218,7 +258,11 @@ mod tests {
     fn redeemed(lent: &Lent, handle: &HeaderValue) -> Option<String> {
         let mut call = headers(&[("authorization", "Bearer its-own")]);
         call.insert(HEADER, handle.clone());
-        lent.redeem(&mut call);
+        let redeemed = lent.redeem(&mut call);
+        assert_eq!(
+            redeemed == Redeemed::Caller,
+            call.contains_key(AUTHORIZATION)
+        );
         assert!(!call.contains_key(HEADER), "it is never sent on");
         let authorization = call.get(AUTHORIZATION)?;
         Some(authorization.to_str().unwrap().to_owned())
@@ -228,7 +272,7 @@ mod tests {
     fn a_lent_context_ends_with_its_request() {
         let (lent, clock) = rig();
         let mut request = headers(&[("authorization", "Bearer alice")]);
-        let lease = lent.lend(&mut request).unwrap();
+        let lease = lent.lend(&mut request).unwrap().unwrap();
         let handle = request[HEADER].clone();
         assert!(handle.len() >= 32, "128 bits: {handle:?}");
         clock.advance(Duration::from_secs(3_600));
@@ -239,7 +283,7 @@ mod tests {
         assert_eq!(redeemed(&lent, &handle), alice);
         clock.advance(Duration::from_millis(1));
         assert_eq!(redeemed(&lent, &handle), None);
-        let _next = lent.lend(&mut request).unwrap();
+        let _next = lent.lend(&mut request).unwrap().unwrap();
         assert_eq!(lent.table().entries.len(), 1, "the next one has its place");
     }
 
@@ -247,7 +291,7 @@ mod tests {
     fn a_handle_from_outside_stands_for_nobody_and_each_request_has_its_own() {
         let (lent, _clock) = rig();
         let mut first = headers(&[("authorization", "Bearer alice")]);
-        let _first = lent.lend(&mut first).unwrap();
+        let _first = lent.lend(&mut first).unwrap().unwrap();
         let stolen = first[HEADER].clone();
         for name in [
             "x-hallpass-context",
@@ -256,12 +300,12 @@ mod tests {
         ] {
             let mut second = headers(&[("authorization", "Bearer bob")]);
             second.insert(name, stolen.clone());
-            let _second = lent.lend(&mut second).unwrap();
+            let _second = lent.lend(&mut second).unwrap().unwrap();
             assert_eq!(second.len(), 2, "{second:?}");
             assert_ne!(second[HEADER], stolen);
         }
         let mut nobody = headers(&[("x-hallpass-context", "made-up")]);
-        assert!(lent.lend(&mut nobody).is_none());
+        assert!(lent.lend(&mut nobody).unwrap().is_none());
         assert!(nobody.is_empty());
         for guess in ["made-up", "", "0"] {
             assert_eq!(redeemed(&lent, &HeaderValue::from_static(guess)), None);
@@ -269,18 +313,24 @@ mod tests {
         let mut twice = headers(&[("authorization", "Bearer its-own")]);
         twice.append(HEADER, stolen.clone());
         twice.append(HEADER, stolen);
-        lent.redeem(&mut twice);
+        assert_eq!(lent.redeem(&mut twice), Redeemed::Nobody);
         assert!(twice.is_empty(), "{twice:?}");
+        let mut spelled = headers(&[
+            ("authorization", "Bearer its-own"),
+            ("x_hallpass_context", "0"),
+        ]);
+        assert_eq!(lent.redeem(&mut spelled), Redeemed::Nobody);
+        assert!(spelled.is_empty(), "{spelled:?}");
     }
 
     #[test]
     fn without_a_handle_what_the_program_sends_stays() {
         let (lent, _clock) = rig();
         let mut call = headers(&[("authorization", "Bearer hers")]);
-        lent.redeem(&mut call);
+        assert_eq!(lent.redeem(&mut call), Redeemed::Nothing);
         assert_eq!(call[AUTHORIZATION], "Bearer hers");
         let mut several = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
-        assert!(lent.lend(&mut several).is_none());
+        assert!(lent.lend(&mut several).unwrap().is_none());
     }
 
     #[test]
@@ -291,17 +341,17 @@ mod tests {
         let lend = |credentials: &str| {
             let mut request = HeaderMap::new();
             request.insert(AUTHORIZATION, credentials.parse().unwrap());
-            lent.lend(&mut request)
+            lent.lend(&mut request).map(Option::unwrap)
         };
         // Requests that have ended, of whoever sends so much.
         for _ in 0..2 * MAX_LENT_BYTES / SIZE {
             drop(lend(&large).unwrap());
             assert!(lent.table().bytes <= MAX_LENT_BYTES);
         }
-        let leases: Vec<_> = std::iter::from_fn(|| lend(&large)).collect();
+        let leases: Vec<_> = std::iter::from_fn(|| lend(&large).ok()).collect();
         assert_eq!(leases.len(), MAX_LENT_BYTES / SIZE, "all are under way");
         drop(leases);
-        assert!(lend("Bearer alice").is_some());
+        assert!(lend("Bearer alice").is_ok());
         let table = lent.table();
         let bytes = table.entries.values().map(|it| it.authorization.len());
         assert_eq!(bytes.sum::<usize>(), table.bytes);
@@ -311,7 +361,7 @@ mod tests {
     fn a_handle_that_nobody_was_given_takes_no_room() {
         let (lent, _clock) = rig();
         let mut request = headers(&[("authorization", "Bearer mallory")]);
-        lent.lend(&mut request).unwrap().end();
+        lent.lend(&mut request).unwrap().unwrap().end();
         assert_eq!(redeemed(&lent, &request[HEADER]), None);
         let table = lent.table();
         assert_eq!(table.entries.len() + table.ended.len() + table.bytes, 0);
@@ -322,10 +372,10 @@ mod tests {
         let (lent, clock) = rig();
         let lend = || {
             let mut request = headers(&[("authorization", "Bearer alice")]);
-            lent.lend(&mut request)
+            lent.lend(&mut request).map(Option::unwrap)
         };
         let mut leases: Vec<_> = (0..MAX_LENT).map(|_| lend().unwrap()).collect();
-        assert!(lend().is_none(), "all are under way");
+        assert_eq!(lend().err(), Some(NoHandle), "all are under way");
         let (first, second) = (leases.remove(0), leases.remove(0));
         let handle = |lease: &Lease| HeaderValue::from_str(&lease.handle).unwrap();
         let handles = [handle(&first), handle(&second)];
@@ -336,7 +386,7 @@ mod tests {
         assert!(redeemed(&lent, &handles[1]).is_some());
         drop(leases);
         clock.advance(AFTER_END);
-        assert!(lend().is_some());
+        assert!(lend().is_ok());
         let table = lent.table();
         assert_eq!((table.entries.len(), table.ended.len()), (2, 1));
         drop((table, third));

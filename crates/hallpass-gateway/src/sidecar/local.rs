@@ -3,22 +3,29 @@
 //! Connections of other machines are closed before a byte of them is read. A browser on the same machine can connect, though, and sends whatever a page
 //! says: but it says that it is one (`Origin`, `Sec-Fetch-Site`), or, where the page has its name resolved to this machine, it names a host that is none of ours.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use hallpass_resource::named_host;
-use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN,
+    TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
-use http::{Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Response, StatusCode, Uri, Version};
 
-use super::lent::{self, Lent};
+use super::lent::{self, Lent, Redeemed};
 use crate::problem::problem;
-use crate::settings::sidecar::OutboundSettings;
+use crate::settings::sidecar::{
+    OutboundServiceSettings, OutboundSettings, OutsideAddress, WITHOUT_USER,
+};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const DPOP: HeaderName = HeaderName::from_static("dpop");
+/// The port of a host that is named without one.
+const HTTP_PORT: u16 = 80;
 
 /// Why a request does not get on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,36 +34,125 @@ pub(crate) enum NotLocal {
     WebPage,
     /// It is for a service that the settings do not name.
     UnknownService,
+    /// The handle that it brings stands for nobody any more.
+    EndedContext,
+    /// It asks for a tunnel that the settings do not name.
+    Tunnel,
+    /// A tunnel has no body before it.
+    Body,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To a service.
+    Service,
+    /// To a host that is none, as nobody's.
+    Outside,
+    /// It becomes a tunnel to this host.
+    Tunnel(OutsideAddress),
 }
 
 impl NotLocal {
+    /// What refuses, for the metrics.
+    pub(crate) const fn by(self) -> &'static str {
+        match self {
+            Self::WebPage => "page",
+            Self::UnknownService => "route",
+            Self::EndedContext => "context",
+            Self::Tunnel | Self::Body => "framing",
+        }
+    }
+
     pub(crate) fn response(self) -> Response<Bytes> {
-        let (code, title) = match self {
-            Self::WebPage => ("web_page", "Web pages may not call services by this proxy."),
+        let (status, code, title) = match self {
+            Self::WebPage => (
+                StatusCode::FORBIDDEN,
+                "web_page",
+                "Web pages may not call services by this proxy.",
+            ),
             Self::UnknownService => (
+                StatusCode::FORBIDDEN,
                 "unknown_service",
                 "The host is no service of sidecar.outbound.services.",
             ),
+            Self::EndedContext => (
+                StatusCode::UNAUTHORIZED,
+                "ended_context",
+                "X-Hallpass-Context stands for no request, or for one that ended some time ago.",
+            ),
+            Self::Tunnel => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Call services with http://, not https://: the sidecar makes TLS. Tunnels to other hosts are those of sidecar.outbound.connect.",
+            ),
+            Self::Body => (
+                StatusCode::BAD_REQUEST,
+                "bad_framing",
+                "CONNECT has no body.",
+            ),
         };
-        problem(StatusCode::FORBIDDEN, code, title)
+        let mut response = problem(status, code, title);
+        match self {
+            Self::EndedContext => {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            Self::Body => {
+                // Where it begins and ends is in doubt.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Self::WebPage | Self::UnknownService | Self::Tunnel => {}
+        }
+        response
     }
 }
 
-/// The services that the program calls, and whether its own token counts for them.
+/// Whom the program calls.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Services(HashMap<Box<str>, bool>);
+pub(crate) struct Services {
+    services: HashMap<Box<str>, Takes>,
+    /// Hosts that are none.
+    outside: HashSet<OutsideAddress>,
+    /// Hosts that it may have tunnels to.
+    tunnels: HashSet<OutsideAddress>,
+}
+
+/// Whether the program's word of its caller counts for a service.
+#[derive(Clone, Debug)]
+enum Takes {
+    /// There must be one.
+    User,
+    /// Without one a call is for this host.
+    UserOr(Box<str>),
+    /// It is removed.
+    Nothing,
+}
+
+impl Takes {
+    fn new(service: &OutboundServiceSettings) -> Self {
+        match (service.takes_token(), service.goes_without_user()) {
+            (false, _) => Self::Nothing,
+            (true, false) => Self::User,
+            (true, true) => Self::UserOr(format!("{}{WITHOUT_USER}", service.name).into()),
+        }
+    }
+}
 
 impl Services {
     pub(crate) fn new(settings: &OutboundSettings) -> Self {
         let services = settings.services.iter();
-        Self(
-            services
-                .map(|it| (it.name.as_str().into(), it.takes_token()))
+        Self {
+            services: services
+                .map(|it| (it.name.as_str().into(), Takes::new(it)))
                 .collect(),
-        )
+            outside: settings.pass_through.iter().cloned().collect(),
+            tunnels: settings.connect.iter().cloned().collect(),
+        }
     }
 
-    /// Makes a request one to a service by its name, for the caller whose handle it has. `of_port`: the service whose port it came to; `None` where it came to the
+    /// Makes a request one to whom it names, for the caller whose handle it has. `of_port`: the service whose port it came to; `None` where it came to the
     /// proxy.
     ///
     /// # Errors
@@ -66,9 +162,12 @@ impl Services {
         parts: &mut Parts,
         of_port: Option<&str>,
         lent: Option<&Lent>,
-    ) -> Result<(), NotLocal> {
+    ) -> Result<Way, NotLocal> {
         if is_of_a_page(parts) {
             return Err(NotLocal::WebPage);
+        }
+        if parts.method == Method::CONNECT {
+            return self.tunnel(parts, of_port).map(Way::Tunnel);
         }
         let host = named_host(parts).map_err(|_| NotLocal::UnknownService)?;
         let name = match of_port {
@@ -77,19 +176,75 @@ impl Services {
             // A page whose name was made one of this machine.
             Some(_) => return Err(NotLocal::WebPage),
         };
-        let takes_token = *self.0.get(name).ok_or(NotLocal::UnknownService)?;
-        match lent {
-            Some(lent) => lent.redeem(&mut parts.headers),
-            None => lent::strip(&mut parts.headers),
+        let Some(takes) = self.services.get(name) else {
+            return self.pass_by(parts, of_port);
+        };
+        let headers = &mut parts.headers;
+        let redeemed = match lent {
+            Some(lent) => lent.redeem(headers),
+            None => lent::refuse(headers),
+        };
+        let has_word = headers.contains_key(AUTHORIZATION);
+        let host = match takes {
+            Takes::Nothing => {
+                remove_credentials(headers);
+                name
+            }
+            // Who worked for somebody must not go on as nobody, nor as the service.
+            Takes::User | Takes::UserOr(_) if redeemed == Redeemed::Nobody => {
+                return Err(NotLocal::EndedContext);
+            }
+            Takes::UserOr(without) if !has_word => &**without,
+            Takes::User | Takes::UserOr(_) => name,
+        };
+        if of_port.is_some() || host != name {
+            rename(parts, host).ok_or(NotLocal::UnknownService)?;
         }
-        if !takes_token {
-            parts.headers.remove(AUTHORIZATION);
-            parts.headers.remove(DPOP);
+        Ok(Way::Service)
+    }
+
+    /// A request to a host that is no service, of which nothing is sent that says who calls.
+    fn pass_by(&self, parts: &mut Parts, of_port: Option<&str>) -> Result<Way, NotLocal> {
+        // TLS is for a tunnel: here it would be left out unseen.
+        let is_plain = parts.uri.scheme().is_none_or(|it| *it == Scheme::HTTP);
+        let named = authority_of(parts).filter(|_| is_plain && of_port.is_none());
+        let named = named.and_then(|it| OutsideAddress::of_authority(it, Some(HTTP_PORT)));
+        let known = named.filter(|it| self.outside.contains(it));
+        let known = known.ok_or(NotLocal::UnknownService)?.to_string();
+        lent::strip(&mut parts.headers);
+        remove_credentials(&mut parts.headers);
+        rename(parts, &known).ok_or(NotLocal::UnknownService)?;
+        Ok(Way::Outside)
+    }
+
+    /// Where a tunnel goes that the settings name.
+    fn tunnel(&self, parts: &Parts, of_port: Option<&str>) -> Result<OutsideAddress, NotLocal> {
+        // Of HTTP/2 it would be a stream, which nothing here tunnels.
+        let is_proxys = of_port.is_none() && parts.version == Version::HTTP_11;
+        let named = parts.uri.authority().filter(|_| is_proxys);
+        let named = named.and_then(|it| OutsideAddress::of_authority(it.as_str(), None));
+        let known = named.filter(|it| self.tunnels.contains(it));
+        let known = known.ok_or(NotLocal::Tunnel)?;
+        let has_body = [CONTENT_LENGTH, TRANSFER_ENCODING]
+            .iter()
+            .any(|name| parts.headers.contains_key(name));
+        match has_body {
+            true => Err(NotLocal::Body),
+            false => Ok(known),
         }
-        if of_port.is_some() {
-            rename(parts, name).ok_or(NotLocal::UnknownService)?;
-        }
-        Ok(())
+    }
+}
+
+fn remove_credentials(headers: &mut HeaderMap) {
+    headers.remove(AUTHORIZATION);
+    headers.remove(DPOP);
+}
+
+/// The host that the request names, with the port: what reads connections has seen to it that there is one.
+fn authority_of(parts: &Parts) -> Option<&str> {
+    match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(HOST)?.to_str().ok(),
     }
 }
 
@@ -121,105 +276,4 @@ fn rename(parts: &mut Parts, name: &str) -> Option<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    fn services() -> Services {
-        let known = [("logistics-service", true), ("service-system", false)];
-        Services(known.map(|(name, takes)| (name.into(), takes)).into())
-    }
-
-    fn take(
-        target: &str,
-        of_port: Option<&str>,
-        headers: &[(&str, &str)],
-    ) -> Result<Parts, NotLocal> {
-        let mut request = Request::get(target);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let taken = services().take(&mut parts, of_port, None);
-        taken.map(|()| parts)
-    }
-
-    #[test]
-    fn a_web_page_cannot_speak_as_the_service() {
-        let port = Some("service-system");
-        for headers in [
-            &[("host", "localhost:1"), ("origin", "https://evil.example")][..],
-            &[("host", "localhost:1"), ("origin", "null")],
-            &[("host", "localhost:1"), ("origin", "http://localhost:1")],
-            &[("host", "localhost:1"), ("sec-fetch-site", "cross-site")],
-            &[("host", "localhost:1"), ("sec-fetch-site", "same-site")],
-            // Its name is resolved to this machine.
-            &[
-                ("host", "evil.example:1"),
-                ("sec-fetch-site", "same-origin"),
-            ],
-            &[("host", "evil.example")],
-            &[("host", "127.0.0.1.evil.example")],
-            &[("host", "localhost.evil.example")],
-            &[("host", "logistics-service")],
-        ] {
-            let refused = take("/a", port, headers).map(drop);
-            assert_eq!(refused, Err(NotLocal::WebPage), "{headers:?}");
-        }
-        for headers in [
-            &[("host", "evil.example")][..],
-            &[("host", "localhost:15001")],
-            &[("host", "service-system"), ("host", "service-system")],
-            &[],
-        ] {
-            let refused = take("/a", None, headers).map(drop);
-            assert_eq!(refused, Err(NotLocal::UnknownService), "{headers:?}");
-        }
-        let page = [("host", "service-system"), ("origin", "https://a.example")];
-        let refused = take("http://service-system/a", None, &page).map(drop);
-        assert_eq!(refused, Err(NotLocal::WebPage));
-    }
-
-    #[test]
-    fn a_call_goes_to_the_service_of_its_port_or_of_its_host() {
-        for host in [
-            "127.0.0.1:15002",
-            "localhost:15002",
-            "[::1]:15002",
-            "service-system",
-        ] {
-            let parts = take("/a?b", Some("service-system"), &[("host", host)]).unwrap();
-            assert_eq!(parts.headers[HOST], "service-system");
-            assert_eq!(parts.uri, "/a?b");
-        }
-        let target = "http://127.0.0.1:15002/a";
-        let parts = take(
-            target,
-            Some("service-system"),
-            &[("host", "127.0.0.1:15002")],
-        )
-        .unwrap();
-        assert_eq!(parts.uri, "http://service-system/a");
-        let target = "http://logistics-service/a";
-        let parts = take(target, None, &[("host", "logistics-service")]).unwrap();
-        assert_eq!(parts.uri, target);
-    }
-
-    #[test]
-    fn what_the_program_sends_of_its_own_counts_only_where_a_users_token_does() {
-        let headers = [
-            ("host", "service-system"),
-            ("authorization", "Bearer mine"),
-            ("dpop", "x"),
-        ];
-        let parts = take("http://service-system/", None, &headers).unwrap();
-        assert!(!parts.headers.contains_key(AUTHORIZATION) && !parts.headers.contains_key("dpop"));
-        let headers = [
-            ("host", "logistics-service"),
-            ("authorization", "Bearer hers"),
-        ];
-        let parts = take("http://logistics-service/", None, &headers).unwrap();
-        assert_eq!(parts.headers[AUTHORIZATION], "Bearer hers");
-    }
-}
+mod tests;

@@ -1,31 +1,28 @@
 //! Watching, changing and stopping the sidecar.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures_util::future::{join_all, select_all};
-use hallpass_client::AuthTokenService;
 use hallpass_listen::{Drain, RunningServer};
-use hallpass_resource::EncodedCharacters;
+use hallpass_resource::{EncodedCharacters, ResourceServer};
 use hallpass_tls::ServerTls;
 use prometheus_client::registry::Registry;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::lent::Lent;
 use super::local::Services;
+use super::outbound::Outbound;
+use super::side::Side;
 use super::warm;
 use crate::error::Error;
 use crate::management::Management;
-use crate::proxy::access_log::AccessLog;
-use crate::proxy::pipeline::Proxy;
-use crate::proxy::plan::{Before, PlanParts, ProxyPlan};
-use crate::proxy::upstreams::ServiceMaker;
-use crate::readiness::Readiness;
-use crate::settings::gateway::GatewaySettings;
-use crate::settings::sidecar::{InboundSettings, OutboundSettings, SidecarSettings};
+use crate::proxy::access_log::{self, AccessLog};
+use crate::proxy::plan::ProxyPlan;
+use crate::readiness::{Readiness, load_keys};
+use crate::settings::sidecar::{OutboundSettings, SidecarSettings};
 use crate::tls_files;
 
 /// The section of the files.
@@ -35,9 +32,8 @@ pub(super) const TLS: &str = "sidecar.inbound.tls";
 #[derive(Debug)]
 pub struct RunningSidecar {
     pub(super) inbound: Option<Side>,
-    pub(super) outbound: Option<Side>,
+    pub(super) outbound: Option<RunningOutbound>,
     pub(super) readiness: Arc<Readiness>,
-    pub(super) maker: ServiceMaker,
     pub(super) tls: Option<ServerTls>,
     /// Those that it was started with, for what only a restart changes.
     pub(super) settings: SidecarSettings,
@@ -49,42 +45,34 @@ pub struct RunningSidecar {
     pub(super) warm: JoinSet<()>,
 }
 
-/// One of its sides.
-#[derive(Debug)]
-pub(super) struct Side {
-    pub(super) proxy: Arc<Proxy>,
-    pub(super) serving: Vec<RunningServer>,
-    /// Those that the program calls; of the side that callers come in by, none.
-    pub(super) services: Arc<ArcSwap<Services>>,
-    /// For whom the program works, by the handles that it was given.
-    pub(super) lent: Option<Lent>,
+/// The side that the program sends by.
+pub(super) struct RunningOutbound {
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) side: Side,
+    /// To hosts that are no services. It serves nobody by itself.
+    pub(super) outside: Side,
 }
 
-impl Side {
-    fn plan(
-        &self,
-        maker: &ServiceMaker,
-        settings: &GatewaySettings,
-        encoded: EncodedCharacters,
-    ) -> Result<ProxyPlan, Error> {
-        let plan = self.proxy.plan.load();
-        let parts = PlanParts {
-            maker,
-            tokens: &self.proxy.tokens,
-            resource: &self.proxy.resource,
-        };
-        let before = Before {
-            services: Some(&plan.services),
-            rates: None,
-        };
-        ProxyPlan::new(settings, encoded, parts, before, AccessLog::off())
+impl fmt::Debug for RunningOutbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningOutbound")
+            .field("side", &self.side)
+            .field("lent", &self.outbound.lent)
+            .finish_non_exhaustive()
     }
+}
+
+/// Where the lines of a side go.
+struct Logs {
+    inbound: AccessLog,
+    outbound: AccessLog,
 }
 
 /// Plans that can be taken.
 struct Plans {
     inbound: Option<ProxyPlan>,
     outbound: Option<ProxyPlan>,
+    outside: Option<ProxyPlan>,
 }
 
 impl RunningSidecar {
@@ -98,7 +86,7 @@ impl RunningSidecar {
     /// Where the program sends: the proxy, if there is one, then the ports of services in their order.
     #[must_use]
     pub fn outbound_addrs(&self) -> Vec<SocketAddr> {
-        let serving = self.outbound.iter().flat_map(|it| &it.serving);
+        let serving = self.outbound.iter().flat_map(|it| &it.side.serving);
         serving.map(RunningServer::local_addr).collect()
     }
 
@@ -122,7 +110,12 @@ impl RunningSidecar {
         settings: &SidecarSettings,
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
-        let _plans = self.plans(settings, encoded)?;
+        let none = Logs {
+            inbound: AccessLog::off(),
+            outbound: AccessLog::off(),
+        };
+        let _plans = self.plans(settings, encoded, &none)?;
+        access_log::check(&settings.access_log).await?;
         tls_files::change(TLS, self.tls.as_ref(), tls_of(settings), ServerTls::check).await
     }
 
@@ -132,26 +125,42 @@ impl RunningSidecar {
     /// no effect.
     ///
     /// # Errors
-    /// [`Error::Tls`], [`Error::Upstream`]; then nothing has changed.
+    /// [`Error::Tls`], [`Error::Upstream`], [`Error::AccessLog`]; then nothing has changed.
     pub async fn apply(
         &mut self,
         settings: &SidecarSettings,
         encoded: EncodedCharacters,
     ) -> Result<(), Error> {
-        let plans = self.plans(settings, encoded)?;
+        let logs = Logs {
+            inbound: log_of(self.inbound.as_ref(), settings).await?,
+            outbound: log_of(self.outbound.as_ref().map(|it| &it.side), settings).await?,
+        };
+        let plans = self.plans(settings, encoded, &logs)?;
         tls_files::change(TLS, self.tls.as_ref(), tls_of(settings), ServerTls::apply).await?;
         self.say_what_needs_a_restart(settings);
         if let (Some(side), Some(plan)) = (&self.inbound, plans.inbound) {
             side.proxy.plan.store(Arc::new(plan));
         }
-        if let (Some(side), Some(plan), Some(outbound)) =
-            (&self.outbound, plans.outbound, &settings.outbound)
-        {
-            side.proxy.plan.store(Arc::new(plan));
-            side.services.store(Arc::new(Services::new(outbound)));
-            let tokens: &AuthTokenService = &side.proxy.tokens;
+        if let (Some(running), Some(plan), Some(outside), Some(settings)) = (
+            &self.outbound,
+            plans.outbound,
+            plans.outside,
+            &settings.outbound,
+        ) {
+            let outbound = &running.outbound;
+            outbound.hosts.set(&settings.pass_through);
+            outbound.outside.plan.store(Arc::new(outside));
+            outbound.proxy.plan.store(Arc::new(plan));
+            outbound.services.store(Arc::new(Services::new(settings)));
+            let tokens = &outbound.proxy.tokens;
             // The new ones first: at no moment does readiness wait for none of both.
-            self.warm = warm::keep_on(outbound, tokens, &self.readiness);
+            self.warm = warm::keep_on(settings, tokens, &self.readiness);
+        }
+        if self.keys.is_finished() {
+            // Those of issuers that are new.
+            let verifiers = verifiers(self.inbound.as_ref(), self.outbound.as_ref(), settings);
+            let readiness = Arc::clone(&self.readiness);
+            self.keys = tokio::spawn(load_keys(verifiers, readiness));
         }
         Ok(())
     }
@@ -160,17 +169,25 @@ impl RunningSidecar {
         &self,
         settings: &SidecarSettings,
         encoded: EncodedCharacters,
+        logs: &Logs,
     ) -> Result<Plans, Error> {
-        let plan = |side: &Option<Side>, settings: Option<GatewaySettings>| match (side, settings) {
-            (Some(side), Some(settings)) => side.plan(&self.maker, &settings, encoded).map(Some),
-            _ => Ok(None),
+        let mut plans = Plans {
+            inbound: None,
+            outbound: None,
+            outside: None,
         };
-        let inbound = settings.inbound.as_ref().map(InboundSettings::as_gateway);
-        let outbound = settings.outbound.as_ref().map(OutboundSettings::as_gateway);
-        Ok(Plans {
-            inbound: plan(&self.inbound, inbound)?,
-            outbound: plan(&self.outbound, outbound)?,
-        })
+        if let (Some(side), Some(settings)) = (&self.inbound, &settings.inbound) {
+            let settings = settings.as_gateway();
+            plans.inbound = Some(side.plan(&settings, encoded, logs.inbound.clone())?);
+        }
+        if let (Some(running), Some(settings)) = (&self.outbound, &settings.outbound) {
+            let log = || logs.outbound.clone();
+            let (side, outside) = (&running.side, &running.outside);
+            plans.outbound = Some(side.plan(&settings.as_gateway(), encoded, log())?);
+            let settings = settings.outside_as_gateway();
+            plans.outside = Some(outside.plan(&settings, encoded, log())?);
+        }
+        Ok(plans)
     }
 
     fn say_what_needs_a_restart(&self, settings: &SidecarSettings) {
@@ -219,7 +236,8 @@ impl RunningSidecar {
 
     /// Waits until a part ends by itself, which is a fault. Use it in a `select!` beside the signals.
     pub async fn failed(&mut self) -> Error {
-        let sides = self.inbound.iter_mut().chain(&mut self.outbound);
+        let outbound = self.outbound.iter_mut().map(|it| &mut it.side);
+        let sides = self.inbound.iter_mut().chain(outbound);
         let fronts: Vec<_> = sides
             .flat_map(|side| &mut side.serving)
             .map(|it| Box::pin(it.ended()))
@@ -246,10 +264,9 @@ impl RunningSidecar {
         let mut had_ended = false;
         // For both together: who stops the process waits no longer.
         let end = Instant::now() + limit;
-        for side in [self.inbound.take(), self.outbound.take()]
-            .into_iter()
-            .flatten()
-        {
+        let outbound = self.outbound.take().map(|it| it.side);
+        let sides = [self.inbound.take(), outbound];
+        for side in sides.into_iter().flatten() {
             had_ended |= side.serving.iter().any(RunningServer::has_ended);
             let fronts = side.serving.into_iter();
             let left = end.saturating_duration_since(Instant::now());
@@ -260,6 +277,8 @@ impl RunningSidecar {
                     "requests under way were cut off at the drain limit"
                 );
             }
+            let plan = side.proxy.plan.load_full();
+            let _flushed = tokio::task::spawn_blocking(move || plan.access_log.flush()).await;
         }
         // Last, so that readiness says no until the end.
         self.monitored.shutdown_within(Duration::ZERO).await;
@@ -269,6 +288,30 @@ impl RunningSidecar {
             }),
             false => Ok(()),
         }
+    }
+}
+
+/// Who needs the keys of the issuers: whoever verifies tokens.
+pub(super) fn verifiers(
+    inbound: Option<&Side>,
+    outbound: Option<&RunningOutbound>,
+    settings: &SidecarSettings,
+) -> Vec<ResourceServer> {
+    let takes_tokens = |it: &OutboundSettings| it.services.iter().any(|it| it.takes_token());
+    let takes_tokens = settings.outbound.as_ref().is_some_and(takes_tokens);
+    let outbound = outbound.map(|it| &it.side).filter(|_| takes_tokens);
+    let sides = inbound.into_iter().chain(outbound);
+    sides.map(|side| side.proxy.resource.clone()).collect()
+}
+
+/// Opened anew, for programs that rotate it.
+async fn log_of(side: Option<&Side>, settings: &SidecarSettings) -> Result<AccessLog, Error> {
+    match side {
+        Some(side) => {
+            let dropped = &side.maker.metrics.access_log_dropped;
+            access_log::open(&settings.access_log, dropped).await
+        }
+        None => Ok(AccessLog::off()),
     }
 }
 

@@ -1,33 +1,29 @@
 //! Starting the sidecar.
 
-use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use hallpass_client::AuthTokenService;
-use hallpass_listen::{ConnectionPlaces, HttpServer, RunningServer};
-use hallpass_resource::{DenialResponse, EncodedCharacters, ResourceServer};
+use hallpass_listen::{ConnectionPlaces, HttpServer};
+use hallpass_resource::{EncodedCharacters, ResourceServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
 use hallpass_upstream::Network;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Either, Full};
-use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use super::lent::{self, Lent};
+use super::inbound;
+use super::lent::Lent;
 use super::local::Services;
-use super::running::{RunningSidecar, Side, TLS};
+use super::outbound::Outbound;
+use super::outside::{self, Hosts};
+use super::running::{RunningOutbound, RunningSidecar, TLS, verifiers};
+use super::side::{INBOUND_NAMES, OUTBOUND_NAMES, Side};
+use super::tunnels::Tunnels;
 use super::warm;
 use crate::error::Error;
 use crate::management::{self, Management};
-use crate::proxy::access_log::AccessLog;
+use crate::proxy::access_log::{self, AccessLog};
 use crate::proxy::metrics::ProxyMetrics;
-use crate::proxy::parts::{Peer, ReplyBody};
-use crate::proxy::pipeline::Proxy;
 use crate::proxy::server::{Gateway, bind, failed_at, proxy};
 use crate::proxy::upstreams::{BreakerMetrics, ServiceMaker};
 use crate::readiness::{Readiness, load_keys};
@@ -61,7 +57,7 @@ impl SidecarServer {
     /// Listens where `settings` say. Keys of issuers and the first tokens of this service are fetched in the background, and readiness waits for them.
     ///
     /// # Errors
-    /// [`Error::Listen`], [`Error::Tls`], [`Error::Upstream`].
+    /// [`Error::Listen`], [`Error::Tls`], [`Error::Upstream`], [`Error::AccessLog`], [`Error::Transport`].
     pub async fn start(
         sidecar: Sidecar,
         settings: &SidecarSettings,
@@ -72,19 +68,13 @@ impl SidecarServer {
         let clock = &sidecar.network.clock;
         let tls = tls_files::load(TLS, tls, clock, &tls_metrics).await?;
         let monitored = bind(settings.management_listen).await?;
-        let breakers = BreakerMetrics::default();
-        let maker = ServiceMaker {
-            network: sidecar.network.clone(),
-            metrics: ProxyMetrics::default(),
-            breakers: breakers.clone(),
-        };
         let readiness = Arc::new(Readiness::default());
         let lends = settings.inbound.as_ref().is_some_and(|it| it.lends_context);
         let lent = lends.then(|| Lent::new(clock));
         let start = Start {
             lent: lent.as_ref(),
             sidecar: &sidecar,
-            maker: &maker,
+            settings,
             places: ConnectionPlaces::new(CONNECTIONS),
         };
         let inbound = match inbound {
@@ -96,17 +86,21 @@ impl SidecarServer {
             None => None,
         };
         let mut registry = Registry::default();
-        breakers.register(&mut registry);
-        let ours = registry.sub_registry_with_prefix("hallpass");
-        maker.metrics.register(ours);
+        if let Some(side) = &inbound {
+            side.register(&mut registry, INBOUND_NAMES);
+        }
+        if let Some(outbound) = &outbound {
+            outbound.side.register(&mut registry, OUTBOUND_NAMES);
+        }
         if tls.is_some() {
+            let ours = registry.sub_registry_with_prefix("hallpass");
             tls_metrics.register(ours.sub_registry_with_prefix("sidecar"));
         }
         let management = Management::new(Arc::clone(&readiness), registry);
         let monitored = management::serve(monitored, &management)
             .map_err(failed_at(settings.management_listen))?;
-        // Both have the same issuers.
-        let keys = load_keys(sidecar.inbound.clone(), Arc::clone(&readiness));
+        let verifiers = verifiers(inbound.as_ref(), outbound.as_ref(), settings);
+        let keys = load_keys(verifiers, Arc::clone(&readiness));
         let warm = settings.outbound.as_ref();
         let warm = warm.map(|it| warm::keep(it, &sidecar.tokens, &readiness));
         Ok(RunningSidecar {
@@ -115,7 +109,6 @@ impl SidecarServer {
             readiness,
             inbound,
             outbound,
-            maker,
             tls,
             settings: settings.clone(),
             management,
@@ -128,25 +121,44 @@ impl SidecarServer {
 struct Start<'a> {
     lent: Option<&'a Lent>,
     sidecar: &'a Sidecar,
-    maker: &'a ServiceMaker,
+    settings: &'a SidecarSettings,
     places: ConnectionPlaces,
 }
 
 impl Start<'_> {
-    fn proxy(
+    /// The services of a side, over this network.
+    fn maker(&self, network: &Network) -> ServiceMaker {
+        ServiceMaker {
+            network: network.clone(),
+            metrics: ProxyMetrics::default(),
+            breakers: BreakerMetrics::default(),
+        }
+    }
+
+    fn side(
         &self,
         resource: &ResourceServer,
         settings: &GatewaySettings,
-    ) -> Result<Arc<Proxy>, Error> {
+        maker: ServiceMaker,
+        access_log: AccessLog,
+    ) -> Result<Side, Error> {
         let gateway = Gateway {
             resource: resource.clone(),
             tokens: self.sidecar.tokens.clone(),
-            network: self.sidecar.network.clone(),
+            network: maker.network.clone(),
             encoded: self.sidecar.encoded,
         };
-        // What was decided is in the audit log.
-        let access_log = AccessLog::off();
-        proxy(gateway, self.maker, settings, access_log).map(Arc::new)
+        Ok(Side {
+            proxy: Arc::new(proxy(gateway, &maker, settings, access_log)?),
+            maker,
+            serving: Vec::new(),
+        })
+    }
+
+    /// Where the lines of a side go.
+    async fn log(&self, maker: &ServiceMaker) -> Result<AccessLog, Error> {
+        let dropped = &maker.metrics.access_log_dropped;
+        access_log::open(&self.settings.access_log, dropped).await
     }
 
     async fn inbound(
@@ -154,128 +166,67 @@ impl Start<'_> {
         settings: &InboundSettings,
         tls: Option<&ServerTls>,
     ) -> Result<Side, Error> {
-        let proxy = self.proxy(&self.sidecar.inbound, &settings.as_gateway())?;
-        let server = self.server(bind(settings.listen).await?);
+        let maker = self.maker(&self.sidecar.network);
+        let resource = &self.sidecar.inbound;
+        let log = self.log(&maker).await?;
+        let mut side = self.side(resource, &settings.as_gateway(), maker, log)?;
+        let server = self.server(bind(settings.listen).await?, &side);
         let (server, is_tls) = match tls {
             Some(tls) => (server.tls(tls.clone()), true),
             None => (server, false),
         };
-        let (handling, lent) = (Arc::clone(&proxy), self.lent.cloned());
-        let serving = server.serve(move |address| {
-            let (proxy, peer) = (Arc::clone(&handling), Peer { address, is_tls });
-            let lent = lent.clone();
-            tower::service_fn(move |mut request: Request<Incoming>| {
-                let proxy = Arc::clone(&proxy);
-                // Nobody outside has a handle that means anything.
-                let mut lease = match &lent {
-                    Some(lent) => lent.lend(request.headers_mut()),
-                    None => {
-                        lent::strip(request.headers_mut());
-                        None
-                    }
-                };
-                async move {
-                    let response = proxy.respond(peer, request).await;
-                    if is_refused(&response)
-                        && let Some(lease) = lease.take()
-                    {
-                        lease.end();
-                    }
-                    // Until the end of the response's body.
-                    let held = response.map(|body| {
-                        body.map_frame(move |frame| {
-                            let _held = &lease;
-                            frame
-                        })
-                    });
-                    Ok::<_, Infallible>(held)
-                }
-            })
-        });
-        Ok(Side {
-            proxy,
-            serving: vec![serving.map_err(failed_at(settings.listen))?],
-            services: Arc::default(),
-            lent: None,
-        })
+        let serving = inbound::serve(&side.proxy, server, is_tls, self.lent);
+        side.serving
+            .push(serving.map_err(failed_at(settings.listen))?);
+        Ok(side)
     }
 
-    async fn outbound(&self, settings: &OutboundSettings) -> Result<Side, Error> {
-        let mut side = Side {
-            proxy: self.proxy(&self.sidecar.outbound, &settings.as_gateway())?,
-            serving: Vec::new(),
-            services: Arc::new(ArcSwap::from_pointee(Services::new(settings))),
-            lent: self.lent.cloned(),
+    async fn outbound(&self, settings: &OutboundSettings) -> Result<RunningOutbound, Error> {
+        let resource = &self.sidecar.outbound;
+        let maker = self.maker(&self.sidecar.network);
+        let look_up = outside::system();
+        let hosts = Arc::new(Hosts::default());
+        hosts.set(&settings.pass_through);
+        let network = outside::network(&maker.network, &hosts, Arc::clone(&look_up))?;
+        let outside_maker = ServiceMaker {
+            network,
+            ..maker.clone()
         };
+        let gateway = settings.outside_as_gateway();
+        let log = self.log(&maker).await?;
+        let outside = self.side(resource, &gateway, outside_maker, log.clone())?;
+        let mut side = self.side(resource, &settings.as_gateway(), maker, log)?;
+        let outbound = Arc::new(Outbound {
+            proxy: Arc::clone(&side.proxy),
+            services: ArcSwap::from_pointee(Services::new(settings)),
+            lent: self.lent.cloned(),
+            outside: Arc::clone(&outside.proxy),
+            hosts,
+            tunnels: Tunnels::new(look_up, &side.maker.metrics),
+        });
         let ports = settings.services.iter();
         let ports = ports.filter_map(|it| Some((it.listen?, Some(Arc::from(it.name.as_str())))));
         let proxy = settings.listen.map(|address| (address, None));
         for (address, of_port) in proxy.into_iter().chain(ports) {
-            let server = self.server(bind(address).await?);
+            let server = self.server(bind(address).await?, &side);
             let server = match settings.dangerous_listen_anywhere {
                 true => server,
                 false => server.admit(|address| address.to_canonical().is_loopback()),
             };
-            let serving = side.serve_program(server, of_port);
+            let serving = outbound.serve(server, of_port);
             side.serving.push(serving.map_err(failed_at(address))?);
         }
-        Ok(side)
-    }
-
-    fn server(&self, listener: TcpListener) -> HttpServer {
-        HttpServer::new(listener)
-            .places(self.places.clone())
-            .metrics(self.maker.metrics.connections.clone())
-            .strict_lines()
-    }
-}
-
-impl Side {
-    /// Serves the program beside it. `of_port`: the service whose port this is.
-    fn serve_program(
-        &self,
-        server: HttpServer,
-        of_port: Option<Arc<str>>,
-    ) -> io::Result<RunningServer> {
-        let (proxy, services) = (Arc::clone(&self.proxy), Arc::clone(&self.services));
-        let lent = self.lent.clone();
-        server.serve(move |address| {
-            let (proxy, services) = (Arc::clone(&proxy), Arc::clone(&services));
-            let (of_port, lent) = (of_port.clone(), lent.clone());
-            tower::service_fn(move |request| {
-                let (proxy, services) = (Arc::clone(&proxy), services.load_full());
-                let (of_port, lent) = (of_port.clone(), lent.clone());
-                async move {
-                    let by = (of_port.as_deref(), lent.as_ref(), address);
-                    let response = respond(&proxy, &services, by, request).await;
-                    Ok::<_, Infallible>(response)
-                }
-            })
+        Ok(RunningOutbound {
+            outbound,
+            side,
+            outside,
         })
     }
-}
 
-/// Whether the program has not seen the request: it was answered here, for a fault of its sender.
-fn is_refused<B>(response: &Response<B>) -> bool {
-    let told = response.extensions().get::<DenialResponse>();
-    told.is_some_and(|told| told.status.is_client_error())
-}
-
-async fn respond(
-    proxy: &Proxy,
-    services: &Services,
-    (of_port, lent, address): (Option<&str>, Option<&Lent>, SocketAddr),
-    request: Request<Incoming>,
-) -> Response<ReplyBody> {
-    let (mut parts, body) = request.into_parts();
-    if let Err(fault) = services.take(&mut parts, of_port, lent) {
-        tracing::debug!(?fault, "a request of the program was refused");
-        let refusal: Response<Bytes> = fault.response();
-        return refusal.map(|body| Either::Right(Full::new(body)));
+    fn server(&self, listener: TcpListener, side: &Side) -> HttpServer {
+        HttpServer::new(listener)
+            .places(self.places.clone())
+            .metrics(side.maker.metrics.connections.clone())
+            .strict_lines()
     }
-    let peer = Peer {
-        address,
-        is_tls: false,
-    };
-    proxy.respond(peer, Request::from_parts(parts, body)).await
 }

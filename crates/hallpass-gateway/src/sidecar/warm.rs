@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, Identity, TokenHandle};
+use hallpass_client::{AuthTokenService, TokenHandle};
 use tokio::task::JoinSet;
 
 use crate::readiness::Readiness;
@@ -51,7 +51,7 @@ pub(super) fn keep_on(
 
 fn own_tokens(settings: &OutboundSettings, tokens: &AuthTokenService) -> Vec<TokenHandle> {
     let own = settings.services.iter();
-    let own = own.filter(|it| it.identity == Identity::Service);
+    let own = own.filter(|it| it.needs_own_token());
     own.map(|it| tokens.handle(&it.audience, &it.scope))
         .collect()
 }

@@ -4,11 +4,16 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Longer than the slowest start on a busy machine.
 pub(crate) const START: Duration = Duration::from_secs(120);
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// Below 32,768, where those begin that Linux gives away.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u32 = 12_000;
 
 /// A running program, killed when dropped.
 pub(crate) struct Process {
@@ -106,10 +111,23 @@ impl Drop for Process {
     }
 }
 
-/// Ports that nobody listens at.
+/// Ports that nobody listens at, each given once in this process. They lie below those that the system gives to whoever names none, so that no connection of
+/// another test gets one before its program listens.
 pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Far from those of another test run on the same machine, as far as that goes.
+    let first = std::process::id().wrapping_mul(61);
+    [(); COUNT].map(|()| {
+        loop {
+            let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+            let place = first.wrapping_add(given) % PORTS;
+            let port = FIRST_PORT + u16::try_from(place).unwrap();
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+            assert!(given < PORTS, "no port is free");
+        }
+    })
 }
 
 /// Says on the standard error of the test run itself, which no test runner keeps back, that nothing was tested.

@@ -5,11 +5,24 @@ use serde_json::json;
 use crate::estate::{Estate, ask, example};
 
 #[test]
-fn python_and_node_have_no_word_of_authentication() {
-    for file in ["python/app.py", "node/app.mjs"] {
+fn no_program_has_a_word_of_authentication() {
+    for file in [
+        "python/app.py",
+        "node/app.mjs",
+        "spring/src/main/java/hallpass/Warehouse.java",
+        "spring/pom.xml",
+    ] {
         let source = std::fs::read_to_string(example().join(file)).unwrap();
         let source = source.to_ascii_lowercase();
-        for word in ["authorization", "bearer", "token", "jwt", "oauth", "secret"] {
+        for word in [
+            "authorization",
+            "bearer",
+            "token",
+            "jwt",
+            "oauth",
+            "secret",
+            "security",
+        ] {
             assert!(!source.contains(word), "{file}: {word}");
         }
     }
@@ -31,11 +44,11 @@ async fn the_outgoing_call_bears_the_user_and_the_actor() {
     let stock = json!({
         "goods": "7",
         "customer": "alice",
-        "warehouse": { "status": 200, "text": "reserved for stock-service" },
+        "warehouse": { "caller": "stock-service" },
     });
     let expected = json!({ "order": "7", "customer": "alice", "stock": stock });
     assert_eq!((status, document), (200, expected));
-    assert_eq!(*estate.reserved_by.lock().unwrap(), ["stock-service"]);
+    assert_eq!(*estate.called_by.lock().unwrap(), ["stock-service"]);
 
     // Another user is another one, over the same sidecars.
     let bob = format!("Bearer {}", Estate::token("bob"));
@@ -50,6 +63,28 @@ async fn the_outgoing_call_bears_the_user_and_the_actor() {
     let issued = estate.tokens_issued();
     let (status, _) = ask(estate.orders, "/orders/9", &[("authorization", &bob)]).await;
     assert_eq!((status, estate.tokens_issued()), (200, issued));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_of_spring_learns_who_calls_and_calls_others_as_itself() {
+    let Some(estate) = Estate::start_with_java().await else {
+        return;
+    };
+    // In Java it goes by `http.proxyHost`; the token is the one that the README has fetched by hand.
+    let alice = format!("Bearer {}", estate.token_by_hand().await);
+    let headers = [("authorization", &*alice), ("x-username", "admin")];
+    let (status, document) = ask(estate.orders, "/orders/7", &headers).await;
+    let reserved = json!({
+        "goods": "7",
+        "caller": "stock-service",
+        "name": null,
+        "authorities": ["SCOPE_internal-service"],
+        "ledger": "{\"caller\":\"warehouse\"}",
+    });
+    let stock = json!({ "goods": "7", "customer": "alice", "warehouse": reserved });
+    let expected = json!({ "order": "7", "customer": "alice", "stock": stock });
+    assert_eq!((status, document), (200, expected));
+    assert_eq!(*estate.called_by.lock().unwrap(), ["warehouse"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +116,7 @@ async fn no_web_page_and_nobody_without_a_user_speaks_by_the_outbound_side() {
         let headers = [stock[0], (name, value)];
         assert_eq!(ask(estate.outbound, "/stock/1", &headers).await.0, 401);
     }
-    assert_eq!(estate.reserved_by.lock().unwrap().len(), 1);
+    assert_eq!(estate.called_by.lock().unwrap().len(), 1);
     let health = ask(estate.orders_health, "/health/ready", &[]).await;
     assert_eq!(health.0, 200);
 }

@@ -13,6 +13,8 @@ use hallpass_testkit::TestIssuer;
 
 use crate::estate::ask;
 use crate::process::{BETWEEN_LOOKS, START};
+use crate::raw::Raw;
+use crate::rig::{Rig, issuer, say};
 
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let looking = async {
@@ -123,4 +125,38 @@ async fn a_sidecar_that_is_reloaded_while_its_issuer_is_away_is_ready_when_that_
         .apply(&settings, EncodedCharacters::default());
     applied.await.unwrap();
     assert_eq!(waiting.health().await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_settings_while_the_first_tokens_are_awaited_is_no_reason_to_wait_for_ever() {
+    let clock = Arc::new(ManualClock::at(SystemClock::new().now()));
+    let mut issuer = issuer(Some(clock.clone())).await;
+    let stock = Raw::start().await;
+    let sidecar = |identity: &str| {
+        format!(
+            "    outbound: {{ listen: '127.0.0.1:0', services: [{{ name: stock-service, {identity} }}] }}\n"
+        )
+    };
+    issuer.stop().await.unwrap();
+    let own = sidecar("identity: service");
+    let mut rig = Rig::start_by(issuer, stock.address, &own, clock.clone()).await;
+    let health = rig.sidecar.management_addr().port();
+    let is_ready = async || ask(health, "/health/ready", &[]).await.0 == 200;
+    assert!(!is_ready().await);
+    // A token of its own is needed for this one too, and is there before a call without a user.
+    rig.reload(&sidecar("identity: relay, when-absent: service"))
+        .await;
+    assert!(!is_ready().await);
+    rig.issuer.restart().await.unwrap();
+    until("ready", async || {
+        clock.advance_seconds(1);
+        is_ready().await
+    })
+    .await;
+    assert_eq!(rig.issuer.tokens_issued(), 1);
+    rig.reload(&own).await;
+    assert!(is_ready().await, "what is ready stays so");
+    let lines = ["GET /a HTTP/1.1", "Host: stock-service"];
+    assert_eq!(say(rig.proxy(), &lines).await.status, 200);
+    assert!(stock.only().header("authorization").is_some());
 }

@@ -1,4 +1,4 @@
-//! Spring Boot programs of `tests/spring` and `deploy/proxies`, built with Maven and run by the JVM.
+//! Spring Boot programs of `tests/spring`, `deploy/proxies` and `examples/sidecar`, built with Maven and run by the JVM.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,8 +22,8 @@ const WITHOUT_PACKAGES: [&str; 4] = [
     "Non-resolvable parent POM",
 ];
 
-/// Where programs are: those of tests, and the one that people take.
-const FOLDERS: [&str; 2] = ["tests/spring", "deploy/proxies"];
+/// Where programs are: those of tests, and those that people take.
+const FOLDERS: [&str; 3] = ["tests/spring", "deploy/proxies", "examples/sidecar"];
 
 /// What docs/proxies.md says was run, of products that the program itself names in another version.
 const VERSIONS: [(&str, &str); 1] = [("shenyu", "-Dshenyu.version=2.7.2-SNAPSHOT")];

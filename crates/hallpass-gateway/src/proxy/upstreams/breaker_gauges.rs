@@ -40,9 +40,10 @@ struct Shown {
 }
 
 impl BreakerMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Under this full name.
+    pub(crate) fn register(&self, registry: &mut Registry, name: &str) {
         registry.register(
-            "hallpass_gateway_breaker_state",
+            name,
             "Circuit breakers of instances, and of services as a whole (`all`): 0 closed, 1 half-open, 2 open",
             self.states.clone(),
         );

@@ -6,10 +6,11 @@ use hallpass_client::Identity;
 use hallpass_config::Section;
 use hallpass_resource::PathPattern;
 use hallpass_tls::{IssuedFiles, ServerTlsSettings};
-use hallpass_upstream::EndpointUrl;
+use hallpass_upstream::{EndpointUrl, Http2};
 
 use crate::settings::gateway::GatewaySettings;
 use crate::settings::route::RouteSettings;
+use crate::settings::service::ServiceSettings;
 
 /// The route of what comes to the program, in metrics.
 pub(super) const ROUTE: &str = "inbound";
@@ -27,6 +28,8 @@ pub struct InboundSettings {
     pub relays: bool,
     /// `max-body-bytes`: the longest body of a request.
     pub max_body_bytes: u64,
+    /// `http2`: whether the program is called by HTTP/2.
+    pub http2: Http2,
     /// `lend-context`: whether the program gets a handle for its caller, which it copies to its calls.
     pub lends_context: bool,
     everywhere: PathPattern,
@@ -57,6 +60,7 @@ impl InboundSettings {
             _ => None,
         });
         let max_body_bytes = section.whole("max-body-bytes");
+        let http2 = section.choice("http2", Http2::named);
         let lends_context = section.flag("lend-context");
         Some(Self {
             listen: listen?,
@@ -64,6 +68,7 @@ impl InboundSettings {
             forward_to: forward_to?,
             relays: relays?,
             max_body_bytes: max_body_bytes?,
+            http2: http2?,
             lends_context: lends_context?,
             everywhere: everywhere()?,
         })
@@ -77,14 +82,18 @@ impl InboundSettings {
                 false => Identity::None,
             },
             max_body_bytes: self.max_body_bytes,
-            // The program sees the host that its callers name.
-            preserves_host: true,
+            // The program sees the host that its callers name; in HTTP/2 that would be a second one beside the one of its connection.
+            preserves_host: self.http2 == Http2::Never,
             ..RouteSettings::new(ROUTE, self.everywhere.clone(), self.forward_to.clone())
         };
         GatewaySettings {
             listen: vec![self.listen],
             tls: self.tls.clone(),
             routes: vec![route],
+            service_defaults: ServiceSettings {
+                http2: self.http2,
+                ..ServiceSettings::default()
+            },
             ..GatewaySettings::default()
         }
     }

@@ -2,6 +2,9 @@
 
 use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
+use hallpass_upstream::Http2;
+
+use crate::settings::access_log::AccessLogSettings;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -18,6 +21,11 @@ pub(super) const KEYS: &[Key] = &[
         "management",
         Kind::Section(MANAGEMENT_KEYS),
         "Health and metrics.",
+    ),
+    Key::new(
+        "access-log",
+        Kind::Section(AccessLogSettings::KEYS),
+        "A line a request, of both sides.",
     ),
     Key::new(
         "drain-delay-seconds",
@@ -71,6 +79,12 @@ const INBOUND_KEYS: &[Key] = &[
     )
     .or("relay"),
     Key::new(
+        "http2",
+        Kind::Choice(Http2::NAMES),
+        "Whether the program is called by HTTP/2: `always` where it speaks it over plain http, as servers of gRPC do; the host that callers name is in `X-Forwarded-Host` then. Callers speak what they like.",
+    )
+    .or("never"),
+    Key::new(
         "lend-context",
         Kind::Flag,
         "Whether the program gets a handle for its caller (`X-Hallpass-Context`), which it copies to its calls as it copies a request id, so that `exchange` and `relay` of \
@@ -106,8 +120,22 @@ const OUTBOUND_KEYS: &[Key] = &[
     Key::new(
         "services",
         Kind::Sections(SERVICE_KEYS),
-        "The services that the program calls. All others are refused.",
+        "The services that the program calls. All other hosts are refused, but for those of `pass-through` and `connect`.",
     ),
+    Key::new(
+        "pass-through",
+        Kind::Texts { what: "`host:port`" },
+        "Hosts that are no services of the estate, which the program calls as `http://host:port` by `listen`. What it sends there goes without `Authorization` and without any other \
+        word of who calls, over plain HTTP. A name that is resolved to this machine or to a link-local address is not called.",
+    )
+    .or(""),
+    Key::new(
+        "connect",
+        Kind::Texts { what: "`host:port`" },
+        "Hosts that `CONNECT` opens a tunnel to by `listen`, which clients send for `https://` URLs: the bytes go both ways as they are, without an identity. The same names are not \
+        followed. Services are called with `http://`, and the sidecar makes TLS.",
+    )
+    .or(""),
     Key::new(
         "dangerous-listen-anywhere",
         Kind::Flag,
@@ -152,10 +180,17 @@ const SERVICE_KEYS: &[Key] = &[
     .or(""),
     Key::new(
         "when-absent",
-        Kind::Choice(&["fail", "none"]),
-        "What becomes of a call with `exchange` or `relay` without a user's token: it gets 401, or it is sent without a token.",
+        Kind::Choice(&["fail", "service", "none"]),
+        "What becomes of a call with `exchange` or `relay` that brings neither a handle nor a token: it gets 401, it bears this service's own token, or none. \
+        One whose handle or token counts no more gets 401 in any case.",
     )
     .or("fail"),
+    Key::new(
+        "http2",
+        Kind::Choice(Http2::NAMES),
+        "Whether it is called by HTTP/2: `auto` where it takes it with TLS, `always` over plain http too, for a service that is known to speak it (gRPC). The program speaks what it likes.",
+    )
+    .or("never"),
     Key::new(
         "response-ms",
         Kind::millis(1, 3_600_000),

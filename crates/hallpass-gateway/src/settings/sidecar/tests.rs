@@ -29,7 +29,8 @@ fn what_is_left_out_is_the_safe_choice() {
     let service = &outbound.services[0];
     assert_eq!(service.name, "logistics");
     assert_eq!(service.audience.as_str(), "Logistics");
-    assert!(service.fails_without_user);
+    assert_eq!(service.when_absent, WhenAbsent::Fail);
+    assert!(outbound.pass_through.is_empty() && outbound.connect.is_empty());
 }
 
 #[test]
@@ -56,6 +57,8 @@ fn a_sidecar_has_something_to_do() {
         "{ outbound: { listen: '127.0.0.1:1', services: [] } }",
         "{ outbound: { services: [{ name: a, identity: service }] } }",
         "{ outbound: { listen: '127.0.0.1:1', services: [{ name: inbound, identity: service }] } }",
+        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: tunnel, identity: service }] } }",
+        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: a.without-user, identity: service }] } }",
         "{ outbound: { listen: '127.0.0.1:1', services: [{ name: a, identity: service }, { name: a, identity: none }] } }",
     ] {
         assert!(!problems(yaml).is_empty());
@@ -65,7 +68,7 @@ fn a_sidecar_has_something_to_do() {
 #[test]
 fn what_the_program_passes_on_is_verified_by_rules_of_its_own() {
     let settings = load(
-        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: a, identity: exchange }, { name: b, identity: exchange, when-absent: none }, { name: c, identity: service }] } }",
+        "{ outbound: { listen: '127.0.0.1:1', services: [{ name: a, identity: exchange }, { name: b, identity: exchange, when-absent: none }, { name: c, identity: service }], pass-through: ['metrics.example:80'] } }",
     );
     let mut of_service = SecuritySettings {
         permit_all: true,
@@ -80,17 +83,55 @@ fn what_the_program_passes_on_is_verified_by_rules_of_its_own() {
         .iter()
         .map(|it| format!("{it:?}"))
         .collect();
-    assert_eq!(
+    let with = |words: [&str; 2]| {
+        let rules = rules.iter();
         rules
-            .iter()
-            .filter(|it| it.contains("Authenticated"))
-            .count(),
-        1,
-        "{rules:?}"
-    );
+            .filter(|it| words.iter().all(|word| it.contains(word)))
+            .count()
+    };
+    // A token of a user is verified whether there must be one or not.
+    assert_eq!(with(["Authenticated", "\"a\""]), 1, "{rules:?}");
+    assert_eq!(with(["Authenticated", "\"b\""]), 1, "{rules:?}");
+    assert_eq!(with(["Anonymous", "\"b.without-user\""]), 1, "{rules:?}");
+    assert_eq!(with(["Anonymous", "\"c\""]), 1, "{rules:?}");
+    assert_eq!(with(["Anonymous", "\"metrics.example\""]), 1, "{rules:?}");
+    assert_eq!(rules.len(), 5);
+}
+
+#[test]
+fn hosts_outside_are_written_out_and_are_no_services() {
+    let outside = |more: &str| {
+        format!(
+            "{{ outbound: {{ listen: '127.0.0.1:1', services: [{{ name: a, identity: service }}], {more} }} }}"
+        )
+    };
+    let settings = load(&outside(
+        "pass-through: ['Metrics.example:9090'], connect: 'hooks.example:443, [2001:db8::1]:443'",
+    ));
+    let outbound = settings.outbound.unwrap();
+    let shown =
+        |hosts: &[OutsideAddress]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(shown(&outbound.pass_through), ["metrics.example:9090"]);
     assert_eq!(
-        rules.iter().filter(|it| it.contains("Anonymous")).count(),
-        2,
-        "{rules:?}"
+        shown(&outbound.connect),
+        ["hooks.example:443", "[2001:db8::1]:443"]
     );
+    for (more, said) in [
+        ("pass-through: [metrics.example]", "a host and a port"),
+        ("pass-through: ['*.example:80']", "a host and a port"),
+        ("pass-through: ['localhost:80']", "127.0.0.1"),
+        ("pass-through: ['169.254.169.254:80']", "link-local"),
+        ("connect: ['169.254.169.254:80']", "link-local"),
+        ("connect: ['[::ffff:169.254.169.254]:80']", "link-local"),
+        ("pass-through: ['a:80']", "a host of `services`"),
+        ("connect: ['A.:443']", "a host of `services`"),
+    ] {
+        let problems = problems(&outside(more));
+        assert!(problems.contains(said), "{more}: {problems}");
+    }
+    // They are called by the proxy, and not by the port of a service.
+    let without = "{ outbound: { services: [{ name: a, identity: service, listen: '127.0.0.1:2' }], connect: ['a.example:443'] } }";
+    assert!(problems(without).contains("outbound.listen"));
+    let alone = load("{ outbound: { listen: '127.0.0.1:1', pass-through: ['a.example:80'] } }");
+    assert!(alone.outbound.unwrap().services.is_empty());
 }
