@@ -86,8 +86,8 @@ impl Rewrite {
             return None;
         }
         let kept = self.stripped(path).ok()?;
-        let stripped = path.len().checked_sub(kept.len())?;
-        path.get(..stripped).filter(|it| !it.is_empty())
+        // Where nothing is left, the slash that goes on is none of the path: all of it was left out.
+        Some(path.strip_suffix(kept).unwrap_or(path))
     }
 
     /// The path without its first segments; `/` where nothing else is left.
@@ -163,8 +163,24 @@ mod tests {
         }
         assert_eq!(applied(&strip(2), "/a"), Err(RewriteFault::TooShort));
         assert_eq!(applied(&strip(1), "/"), Err(RewriteFault::TooShort));
-        assert_eq!(strip(2).stripped_prefix("/a/b/c"), Some("/a/b"));
-        assert_eq!(strip(0).stripped_prefix("/a"), None);
+    }
+
+    #[test]
+    fn the_prefix_that_upstreams_are_told_is_what_was_left_out() {
+        let told = |count: u32, path: &'static str| {
+            rewrite("lb://a", |it| it.strip_segments = count).stripped_prefix(path)
+        };
+        for (count, path, expected) in [
+            (2, "/a/b/c", Some("/a/b")),
+            (1, "/api/", Some("/api")),
+            (1, "/api", Some("/api")),
+            (2, "/a/b/", Some("/a/b")),
+            (2, "/a/b", Some("/a/b")),
+            (2, "/a", None),
+            (0, "/a", None),
+        ] {
+            assert_eq!(told(count, path), expected, "{count} {path}");
+        }
     }
 
     /// A route with a rewrite, read once.
