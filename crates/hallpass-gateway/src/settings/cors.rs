@@ -104,6 +104,8 @@ impl CorsSettings {
         Key::not_ours("exposed-headers", "here it is `expose`"),
         Key::not_ours("allow-credentials", "here it is `credentials`"),
         Key::not_ours("max-age", "here it is `max-age-seconds`"),
+        Key::not_ours("allow-private-network", "leave it out: browsers are not told that pages may call private networks"),
+        Key::not_ours("add-to-simple-url-handler-mapping", "leave it out: the route of the request that is asked about answers"),
         Key::not_ours("cors-configurations", "here routes have a section `cors` each"),
     ];
 

@@ -156,6 +156,8 @@ impl GatewaySettings {
             services,
             routes,
         } = of_requests?;
+        let identity = identity?;
+        check_set_headers(section, &identity, &routes);
         Some(Self {
             listen: listen?,
             management_listen: management_listen?,
@@ -168,7 +170,7 @@ impl GatewaySettings {
             drain_delay: drain_delay?,
             drain_limit: drain_limit?,
             forwarded: forwarded?,
-            identity: identity?,
+            identity,
             access_log: access_log?,
             logout: logout?,
             rates,
@@ -309,6 +311,30 @@ fn check_rates(section: &Section<'_>, rates: &[RateLimitSettings], routes: &[Rou
     for name in known.difference(&named) {
         let message = format!("no route names `{name}`: it limits nothing");
         section.warn("rates", &message);
+    }
+}
+
+/// Identity headers are written from the verified token alone, whatever a route sets.
+fn check_set_headers(
+    section: &Section<'_>,
+    identity: &IdentityHeaderSettings,
+    routes: &[RouteSettings],
+) {
+    for (route, own) in routes.iter().zip(section.sections("routes")) {
+        let is_identity = |name: &str| {
+            let mut names = identity.names();
+            names.any(|it| hallpass_resource::is_spelling_of(it.as_str(), name))
+        };
+        if route
+            .set_headers
+            .iter()
+            .any(|(name, _)| is_identity(name.as_str()))
+        {
+            own.warn(
+                "set-headers",
+                "names an identity header, which is written from the verified token alone: it does nothing",
+            );
+        }
     }
 }
 

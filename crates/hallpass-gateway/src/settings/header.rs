@@ -61,6 +61,10 @@ pub(super) fn values(section: &Section<'_>, key: &str) -> Option<Vec<(HeaderName
     let lists = section.named_texts(key, value)?;
     let mut headers = Vec::new();
     for (name, values) in lists {
+        if values.is_empty() {
+            section.problem(key, "must have a value for each: no header is removed so");
+            return None;
+        }
         match free_name(&name) {
             Ok(name) => headers.extend(values.into_iter().map(|value| (name.clone(), value))),
             Err(fault) => {

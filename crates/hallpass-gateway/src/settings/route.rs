@@ -2,6 +2,7 @@
 
 mod keys;
 mod read;
+mod spring;
 mod template;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use hallpass_upstream::{EndpointUrl, RetrySettings};
 use http::{HeaderName, HeaderValue, Method};
 
 pub(crate) use keys::DEFAULT_KEYS;
+pub(crate) use spring::{FILTERS, OF_A_ROUTE};
 pub use template::PathTemplate;
 
 use super::cors::CorsSettings;

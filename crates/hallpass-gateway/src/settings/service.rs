@@ -60,6 +60,9 @@ impl ServiceSettings {
         Key::not_ours("circuitbreaker", "here it is `breaker`"),
         Key::not_ours("retry", "routes say when a request is sent again: `routes[].retry`, or `defaults.retry`"),
         Key::not_ours("timeouts", "routes say how long they wait: `routes[].timeouts`, or `defaults.timeouts`"),
+        Key::not_ours("fallback", "there are no fallback routes here: callers get 502, 503 or 504 with a `code`"),
+        Key::not_ours("fallback-uri", "there are no fallback routes here: callers get 502, 503 or 504 with a `code`"),
+        Key::not_ours("max-connections", "here it is `bulkhead.max-concurrent`, of requests to one instance"),
         Key::not_ours("connect-timeout", "here it is `transport.connect-timeout-ms`, for all"),
         Key::not_ours("response-timeout", "here it is `timeouts.response-ms` of routes"),
     ];

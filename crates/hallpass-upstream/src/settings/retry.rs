@@ -90,6 +90,12 @@ impl RetrySettings {
             made again if the call may be repeated.",
         )
         .otherwise("what is left of the deadline"),
+        // Of Spring Cloud Gateway.
+        Key::not_ours("retries", "here it is `max-attempts`, in which the first one counts: one more"),
+        Key::not_ours("series", "here it is `statuses`, by numbers"),
+        Key::not_ours("methods", "leave it out: only requests that may be repeated safely are sent again"),
+        Key::not_ours("exceptions", "leave it out: what was not sent is sent again"),
+        Key::not_ours("backoff", "here it is `base-ms`, `max-wait-ms` and `multiplier`"),
     ];
 
     /// Reads such a section.

@@ -11,7 +11,7 @@ use crate::settings::forwarded::ForwardedSettings;
 use crate::settings::identity::IdentityHeaderSettings;
 use crate::settings::logout::LogoutSettings;
 use crate::settings::rate::RateLimitSettings;
-use crate::settings::route::{DEFAULT_KEYS, RouteSettings};
+use crate::settings::route::{DEFAULT_KEYS, FILTERS, OF_A_ROUTE, RouteSettings};
 use crate::settings::service::ServiceSettings;
 
 /// The keys of the section. Those of a route hold what the rules of `security` have too, so that they are put together here.
@@ -22,8 +22,17 @@ pub(super) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         "Which requests go where, as whom. The first entry that fits a request is taken, in the order of the file; a request \
         that none fits gets 404, and not before it has been decided about by the rules.",
     );
-    [OF_THE_LISTENER, OF_REQUESTS, &[routes], NOT_OURS].concat()
+    let defaults = Key::new(
+        "defaults",
+        Kind::Section(&OF_DEFAULTS),
+        "What routes inherit that do not say it themselves.",
+    );
+    let own = [defaults, routes];
+    [OF_THE_LISTENER, OF_REQUESTS, &own, NOT_OURS].concat()
 });
+
+static OF_DEFAULTS: LazyLock<Vec<Key>> =
+    LazyLock::new(|| [DEFAULT_KEYS, OF_A_ROUTE, FILTERS].concat());
 
 const OF_THE_LISTENER: &[Key] = &[
     Key::new(
@@ -149,11 +158,6 @@ const OF_REQUESTS: &[Key] = &[
         "How each service is called, by its name in `lb://`, or by the host of a URL, without its port: a name with dots stands in brackets, `\"[partner.example]\"`. What an entry leaves out it inherits from \
         `service-defaults`.",
     ),
-    Key::new(
-        "defaults",
-        Kind::Section(DEFAULT_KEYS),
-        "What routes inherit that do not say it themselves.",
-    ),
 ];
 
 // What people write who come from Spring Cloud Gateway.
@@ -170,6 +174,38 @@ const NOT_OURS: &[Key] = &[
     Key::not_ours(
         "discovery",
         "a route names its service here, `to: lb://order-service`; where services live is said by `discovery` beside `gateway`",
+    ),
+    Key::not_ours(
+        "enabled",
+        "leave it out: a gateway is what `hallpass gateway` runs",
+    ),
+    Key::not_ours(
+        "loadbalancer",
+        "how instances are chosen stands in `services.NAME.balance`; without one the response is 502 or 503",
+    ),
+    Key::not_ours(
+        "metrics",
+        "leave it out: they are always there, on `management.listen`",
+    ),
+    Key::not_ours(
+        "filter",
+        "here headers are `forwarded`, `identity-headers`, `defaults.response-headers`, and quotas `rates`",
+    ),
+    Key::not_ours(
+        "server",
+        "what stands below `server.webflux` in Spring stands in `gateway` itself; docs/migration-from-spring.md has each word",
+    ),
+    Key::not_ours(
+        "redis-rate-limiter",
+        "here each entry of `rates` has `count` and `burst`, and `across: redis`",
+    ),
+    Key::not_ours(
+        "fail-on-route-definition-error",
+        "leave it out: routes that cannot be used change nothing",
+    ),
+    Key::not_ours(
+        "streaming-media-types",
+        "leave it out: every body goes on as it comes",
     ),
     Key::not_ours("forwarded-enabled", "here it is `forwarded.write`"),
     Key::not_ours("x-forwarded", "here it is `forwarded`"),

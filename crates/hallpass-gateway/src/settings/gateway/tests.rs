@@ -227,6 +227,72 @@ fn what_people_write_who_come_from_spring_gets_advice() {
 }
 
 #[test]
+fn the_words_of_single_predicates_and_filters_get_advice() {
+    let found = problems(&route(
+        ", Query: green, RemoteAddr: 10.0.0.0/8, SetPath: /b, CircuitBreaker: x, AddRequestHeader: x, retry: { retries: 3 }",
+    ));
+    for about in [
+        "Query: is not a known key; there is none here: whoever sends a request",
+        "RemoteAddr: is not a known key; there is none here: who may call",
+        "SetPath: is not a known key; here it is `rewrite` of the route",
+        "CircuitBreaker: is not a known key; here it is `gateway.services.NAME.breaker`",
+        "AddRequestHeader: is not a known key; here it is `set-headers` of the route",
+        "retry.retries: is not a known key; here it is `max-attempts`",
+    ] {
+        assert!(
+            found.iter().any(|line| line.contains(about)),
+            "{about}\n{found:#?}"
+        );
+    }
+    let found = problems("{ defaults: { identity: relay, StripPrefix: 1, TokenRelay: '' } }");
+    for about in [
+        "defaults.identity: is not a known key; each route says it for itself",
+        "defaults.StripPrefix: is not a known key; each route says it for itself",
+        "defaults.TokenRelay: is not a known key; here it is `identity: relay` of the route",
+    ] {
+        assert!(
+            found.iter().any(|line| line.contains(about)),
+            "{about}\n{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_target_of_spring_is_told_what_stands_in_its_place() {
+    for (to, about) in [
+        ("lb:ws://chat", "routes[0].to: must be `lb://service`"),
+        ("ws://chat", "routes[0].to: must be `lb://service` or"),
+        ("forward:/fallback", "routes[0].to: must lead to a service"),
+        ("no://op", "routes[0].to: must lead to a service"),
+    ] {
+        let yaml = format!("{{ routes: [{{ name: a, path: /a, to: '{to}', identity: relay }}] }}");
+        let found = problems(&yaml);
+        assert!(found[0].contains(about), "{to} {found:?}");
+    }
+}
+
+#[test]
+fn a_header_of_a_route_that_does_nothing_is_said() {
+    let said = warnings(&route(", set-headers: { x_user_id: 1 }"));
+    assert!(
+        said.iter()
+            .any(|it| it.contains("routes[0].set-headers: names an identity header")),
+        "{said:?}"
+    );
+    let said = warnings(&route(", headers: { X-Version: '\\d+' }"));
+    assert!(
+        said.iter()
+            .any(|it| it.contains("routes[0].headers: has a value that looks like a regular")),
+        "{said:?}"
+    );
+    let found = problems(&route(", response-headers: { X-Powered-By: [] }"));
+    assert!(
+        found[0].contains("response-headers: must have a value for each"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_route_that_gets_no_request_and_a_rate_that_limits_nothing_are_warned_of() {
     let said = warnings(
         "{ rates: [{ name: r, by: route, count: 1 }], routes: [{ name: all, path: /**, to: lb://a, identity: relay }, \

@@ -6,6 +6,7 @@ use hallpass_config::{Key, Kind};
 use hallpass_resource::RuleDemands;
 use hallpass_upstream::RetrySettings;
 
+use super::spring::{FILTERS, PREDICATES};
 use crate::settings::cors::CorsSettings;
 
 /// The keys of `defaults`; each stands in a route too.
@@ -104,6 +105,8 @@ pub(super) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         &[cors],
         &rules,
         NOT_OURS,
+        PREDICATES,
+        FILTERS,
     ]
     .concat()
 });
@@ -243,12 +246,12 @@ const NOT_OURS: &[Key] = &[
     Key::not_ours("uri", "here it is `to`"),
     Key::not_ours(
         "predicates",
-        "here they are keys of the route: `path`, `hosts`, `methods`, `headers`",
+        "here they are keys of the route: `path`, `hosts`, `methods`, `headers`; docs/migration-from-spring.md has each",
     ),
     Key::not_ours(
         "filters",
-        "here they are keys of the route: `strip-prefix`, `rewrite`, `prefix`, `identity: relay`, `rates`, `set-headers`; see \
-        docs/migration-from-spring.md",
+        "here they are keys of the route: `strip-prefix`, `rewrite`, `prefix`, `identity: relay`, `rates`, `set-headers`; \
+        docs/migration-from-spring.md has each",
     ),
     Key::not_ours("order", "the order of the file counts here"),
     Key::not_ours(

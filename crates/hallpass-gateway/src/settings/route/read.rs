@@ -5,7 +5,7 @@ use hallpass_config::{Section, check_service_name};
 use hallpass_resource::{NormalPath, PathPattern, RuleDemands};
 use hallpass_token::{Audience, Scope};
 use hallpass_upstream::{EndpointUrl, RetrySettings};
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use super::template::check_plain;
 use super::{
@@ -31,7 +31,7 @@ impl RouteSettings {
         let hosts = own.texts("hosts", str::parse);
         let methods = own.texts("methods", header::method);
         let headers = read_headers(own);
-        let to = own.required("to", Section::parsed);
+        let to = own.required("to", |own, key| own.checked(key, parse_target));
         if let Some(to) = &to {
             check_target(own, to);
         }
@@ -88,7 +88,7 @@ struct OfDefaults {
     rates: Vec<String>,
     timeouts: TimeoutSettings,
     retry: RetrySettings,
-    response_headers: Vec<(HeaderName, http::HeaderValue)>,
+    response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl OfDefaults {
@@ -198,6 +198,12 @@ fn read_headers(section: &Section<'_>) -> Option<Vec<HeaderCondition>> {
     let mut conditions = Vec::new();
     for (name, values) in lists {
         let is_any = values.contains(&None);
+        if values.iter().flatten().any(is_like_an_expression) {
+            section.warn(
+                "headers",
+                "has a value that looks like a regular expression: values are compared whole, and `*` alone stands for any",
+            );
+        }
         let name = header::free_name(&name);
         let name =
             name.map_err(|fault| section.problem("headers", format!("names one that {fault}")));
@@ -211,6 +217,50 @@ fn read_headers(section: &Section<'_>) -> Option<Vec<HeaderCondition>> {
         });
     }
     Some(conditions)
+}
+
+/// As predicates of Spring Cloud Gateway have it: `\d+`, `.+`, `red|blue`.
+fn is_like_an_expression(value: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or_default();
+    text.contains(['\\', '^', '|', '[']) || text.contains(".*") || text.contains(".+")
+}
+
+/// Targets of Spring Cloud Gateway, and what stands in their place.
+const TARGETS_OF_SPRING: [(&str, &str); 6] = [
+    (
+        "lb:ws://",
+        "must be `lb://service`: WebSockets take the same route",
+    ),
+    (
+        "lb:wss://",
+        "must be `lb://service`: WebSockets take the same route",
+    ),
+    (
+        "ws://",
+        "must be `lb://service` or `https://host`: WebSockets take the same route",
+    ),
+    (
+        "wss://",
+        "must be `lb://service` or `https://host`: WebSockets take the same route",
+    ),
+    (
+        "forward:",
+        "must lead to a service: the gateway has no answers of its own, and no fallback routes",
+    ),
+    (
+        "no:",
+        "must lead to a service: the gateway has no answers of its own",
+    ),
+];
+
+fn parse_target(text: &str) -> Result<EndpointUrl, String> {
+    let mut foreign = TARGETS_OF_SPRING.iter();
+    match foreign.find(|(scheme, _)| text.starts_with(scheme)) {
+        Some((_, advice)) => Err((*advice).to_owned()),
+        None => text
+            .parse::<EndpointUrl>()
+            .map_err(|fault| fault.to_string()),
+    }
 }
 
 /// A query there would be that of every request, beside their own.
