@@ -16,7 +16,7 @@ use crate::output::Failure;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Logging")]
 pub(crate) struct LoggingArguments {
-    /// What to log, as `level` or `target=level,...`; default `info` for the issuer, otherwise `warn`.
+    /// What to log, as `level` or `target=level,...`; default `info` for the issuer, authz, the gateway and the sidecar, otherwise `warn`.
     #[arg(
         long,
         global = true,
