@@ -157,7 +157,7 @@ impl NoToken {
         }
     }
 
-    /// Says for the log why a request of this identity was refused, and not for each of them. Of one that could not be had, the token service has said why.
+    /// Says for the log why a request of this identity was refused, and not for each of them.
     pub(crate) fn say(&self, identity: &'static str, said: &Said) {
         match self {
             Self::Bound => {
@@ -170,9 +170,18 @@ impl NoToken {
                     );
                 }
             }
-            Self::Failed(error) => {
+            // That is the caller's business.
+            Self::Failed(error @ TokenError::SubjectExpired) => {
                 tracing::debug!(identity, %error, "no token for the upstream; the request was refused");
             }
+            Self::Failed(error) => match said.times(self.as_str()) {
+                Some(times) => {
+                    tracing::warn!(identity, %error, times, "no token for the upstream; the request was refused");
+                }
+                None => {
+                    tracing::debug!(identity, %error, "no token for the upstream; the request was refused");
+                }
+            },
         }
     }
 }
