@@ -83,6 +83,7 @@ fn wrong_secrets_leave_the_issuer_small() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!(kibibytes < 60 * 1_024, "{kibibytes} KiB");
+    // Some 30 MiB, and what the allocator still holds of two hashes of 19 MiB. All of them would be 2 GiB.
+    assert!(kibibytes < 100 * 1_024, "{kibibytes} KiB");
     assert_eq!(issuer.stop(), 0);
 }
