@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::{Configuration, Loader};
@@ -60,8 +61,10 @@ impl Stand {
         if let Some(ca) = &mut settings.ca {
             ca.announce = ANNOUNCED;
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let belated = Arc::new(Belated::default());
+        let clock: Arc<dyn Clock> = Arc::clone(&belated) as _;
         let issuer = IssuerServer::start(&settings, Arc::clone(&clock)).await?;
+        belated.is_on_time.store(true, Ordering::SeqCst);
         Ok(Self {
             folder,
             settings,
@@ -142,4 +145,33 @@ fn load<T: Configuration>(folder: &Path, yaml: &str) -> Outcome<T> {
     let file = folder.join("settings.yaml");
     std::fs::write(&file, yaml)?;
     Ok(Loader::new("hallpass").file(file).load()?.into_settings())
+}
+
+/// For how long a clock must have gone evenly before an issuer ends or begins an authority by it, and a little.
+const EVEN_FOR: Duration = Duration::from_secs(16 * 60);
+
+/// The clock of an issuer that was started sixteen minutes ago, so that nobody has to wait for that.
+#[derive(Debug, Default)]
+struct Belated {
+    real: SystemClock,
+    is_on_time: AtomicBool,
+}
+
+impl Belated {
+    fn is_behind_by(&self) -> Duration {
+        match self.is_on_time.load(Ordering::SeqCst) {
+            true => Duration::ZERO,
+            false => EVEN_FOR,
+        }
+    }
+}
+
+impl Clock for Belated {
+    fn now(&self) -> SystemTime {
+        self.real.now() - self.is_behind_by()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.real.monotonic() + EVEN_FOR - self.is_behind_by()
+    }
 }
