@@ -9,6 +9,7 @@ mod attempt;
 mod cookies;
 mod cors;
 mod download;
+pub(crate) mod draining;
 mod forwarded;
 mod head;
 pub(crate) mod hop_by_hop;

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join_all, select_all};
-use hallpass_listen::{Drain, RunningServer};
+use futures_util::future::select_all;
+use hallpass_listen::RunningServer;
 use hallpass_resource::EncodedCharacters;
 use hallpass_tls::ServerTls;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 
 use super::access_log::{self, AccessLog};
+use super::draining::drain;
 use super::pipeline::Proxy;
 use super::plan::{Before, PlanParts, ProxyPlan};
 use super::upstreams::ServiceMaker;
@@ -200,17 +201,7 @@ impl RunningGateway {
     pub async fn shutdown_within(self, limit: Duration) -> Result<(), Error> {
         self.begin_stopping();
         self.keys.abort();
-        let had_ended = self.serving.iter().any(RunningServer::has_ended);
-        let fronts = self.serving.into_iter();
-        let drained = join_all(fronts.map(|it| it.shutdown_within(limit))).await;
-        if drained.contains(&Drain::CutOff) {
-            tracing::warn!(
-                limit_seconds = limit.as_secs(),
-                "requests under way were cut off at the drain limit"
-            );
-        }
-        let plan = self.proxy.plan.load_full();
-        let _flushed = tokio::task::spawn_blocking(move || plan.access_log.flush()).await;
+        let had_ended = drain(&self.proxy, self.serving, limit).await;
         // Last, so that readiness says no until the end.
         self.monitored.shutdown_within(Duration::ZERO).await;
         match had_ended {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join_all, select_all};
-use hallpass_listen::{Drain, RunningServer};
+use futures_util::future::select_all;
+use hallpass_listen::RunningServer;
 use hallpass_resource::{EncodedCharacters, ResourceServer};
 use hallpass_tls::ServerTls;
 use prometheus_client::registry::Registry;
@@ -20,6 +20,7 @@ use super::warm;
 use crate::error::Error;
 use crate::management::Management;
 use crate::proxy::access_log::{self, AccessLog};
+use crate::proxy::draining::drain;
 use crate::proxy::plan::ProxyPlan;
 use crate::readiness::{Readiness, load_keys};
 use crate::settings::sidecar::{OutboundSettings, SidecarSettings};
@@ -267,18 +268,8 @@ impl RunningSidecar {
         let outbound = self.outbound.take().map(|it| it.side);
         let sides = [self.inbound.take(), outbound];
         for side in sides.into_iter().flatten() {
-            had_ended |= side.serving.iter().any(RunningServer::has_ended);
-            let fronts = side.serving.into_iter();
             let left = end.saturating_duration_since(Instant::now());
-            let drained = join_all(fronts.map(|it| it.shutdown_within(left))).await;
-            if drained.contains(&Drain::CutOff) {
-                tracing::warn!(
-                    limit_seconds = limit.as_secs(),
-                    "requests under way were cut off at the drain limit"
-                );
-            }
-            let plan = side.proxy.plan.load_full();
-            let _flushed = tokio::task::spawn_blocking(move || plan.access_log.flush()).await;
+            had_ended |= drain(&side.proxy, side.serving, left).await;
         }
         // Last, so that readiness says no until the end.
         self.monitored.shutdown_within(Duration::ZERO).await;
