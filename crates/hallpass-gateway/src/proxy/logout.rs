@@ -231,14 +231,20 @@ impl LoggedOut {
 
     /// Others have heard it.
     fn told(&self, token: &AccessToken) {
-        if let Some(it) = self.known().get_mut(&self.key(token)) {
+        let key = self.key(token);
+        if let Some(it) = self.known().get_mut(&key) {
             it.is_told = true;
         }
     }
 
     /// Whether it was taken back here.
     fn holds(&self, token: &AccessToken) -> bool {
-        self.count.load(Ordering::Relaxed) > 0 && self.known().contains_key(&self.key(token))
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        // Before the lock, which every request takes while one token is remembered.
+        let key = self.key(token);
+        self.known().contains_key(&key)
     }
 
     fn key(&self, token: &AccessToken) -> [u64; 2] {
