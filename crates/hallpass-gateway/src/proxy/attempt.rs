@@ -34,6 +34,8 @@ pub(crate) struct Attempts<'a> {
     pub(crate) upload: Option<&'a Upload>,
     /// Whether it asks for a WebSocket.
     pub(crate) is_upgrade: bool,
+    /// When they begin: what was waited for a body that is kept is no time that the upstream had.
+    pub(crate) begun: Instant,
     pub(crate) times: Times,
     /// Where its token is one of ours.
     pub(crate) renewal: Option<Renewal<'a>>,
@@ -50,8 +52,6 @@ pub(crate) struct Renewal<'a> {
 /// By when there has to be a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// When the attempts begin.
-    pub(crate) begun: Instant,
     /// When the time for the whole request is over, or its caller stops waiting; `None`: nobody says.
     pub(crate) end: Option<Instant>,
     /// Whether it is the caller who says so, whatever he chose.
@@ -157,12 +157,12 @@ impl Attempts<'_> {
     /// How long the service has taken, without the time in which the body of the request did not come.
     pub(crate) fn took(&self) -> Duration {
         let pauses = self.upload.map(Upload::pauses).unwrap_or_default();
-        self.times.begun.elapsed().saturating_sub(pauses)
+        self.begun.elapsed().saturating_sub(pauses)
     }
 
     /// Whether an attempt has failed as one does at the only instance of a service while it starts anew, and not for long yet.
     pub(crate) fn may_be_starting(&self, error: &UpstreamError, instance: &Instance) -> bool {
-        let is_grace = self.times.begun.elapsed() < RESTART_GRACE && !self.is_over();
+        let is_grace = self.begun.elapsed() < RESTART_GRACE && !self.is_over();
         let is_unsent = error.retry_advice() == RetryAdvice::Unsent;
         is_unsent
             && is_grace
@@ -204,12 +204,11 @@ impl Attempts<'_> {
     }
 
     fn end(&self) -> Instant {
-        let Times { begun, end, .. } = self.times;
         let from = self
             .upload
-            .map_or(begun, |upload| upload.moved_at().max(begun));
+            .map_or(self.begun, |upload| upload.moved_at().max(self.begun));
         let response = from + self.route.settings.timeouts.response;
-        end.map_or(response, |end| end.min(response))
+        self.times.end.map_or(response, |end| end.min(response))
     }
 
     /// What is wrong with the head of a response.

@@ -321,7 +321,6 @@ fn times(authorized: &Authorized, route: &Route, came: &Came) -> Times {
     let callers = callers.map(|left| came.begun + left);
     let end = [total, callers].into_iter().flatten().min();
     Times {
-        begun: Instant::now(),
         end,
         is_callers: end.is_some() && end != total,
     }

@@ -103,11 +103,8 @@ impl Sending<'_> {
             authorized: self.authorized,
             upload,
             is_upgrade: self.is_upgrade,
-            // What was waited for a body is no time that the upstream had.
-            times: Times {
-                begun: Instant::now(),
-                ..self.times
-            },
+            begun: Instant::now(),
+            times: self.times,
             renewal: self.generation.map(|generation| Renewal {
                 caller: self.authorized.context(),
                 generation,
