@@ -10,6 +10,7 @@ mod children;
 mod feign_call;
 mod feign_throughput;
 mod gateway;
+mod issuers;
 mod measure;
 mod mutual_tls;
 mod outages;
@@ -34,7 +35,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 26] = [
+const MEASUREMENTS: [(&str, Measurement); 27] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -56,6 +57,8 @@ const MEASUREMENTS: [(&str, Measurement); 26] = [
     ("gateway-load", gateway::awake::serve),
     // Not for people: a proxy that gateway compares with.
     ("gateway-part", gateway::parts::serve),
+    // Not among `all`: it wants other issuers, `wrk` and the executable beside it.
+    ("issuers", issuers::run),
     // Not among `all`: it takes three minutes.
     ("mutual-tls", mutual_tls::run),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
