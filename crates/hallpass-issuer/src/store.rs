@@ -8,13 +8,10 @@ mod authority_rows;
 mod client_rows;
 mod clients;
 mod file_in_use;
-mod issuer_mark;
-mod key_file;
 mod key_rows;
 pub(crate) mod keys;
 mod migrations;
 mod old_rows;
-mod private_file;
 pub(crate) mod refresh_families;
 mod refresh_rows;
 mod reseal;
@@ -23,8 +20,8 @@ mod row_list;
 mod row_seal;
 mod seal;
 mod sealed_rows;
+mod sqlite;
 pub(crate) mod standing;
-mod start_lock;
 mod verifiers;
 
 use std::fs::File;
@@ -39,6 +36,7 @@ use prometheus_client::registry::Registry;
 use row_list::{RowList, Table};
 use seal::Seal;
 use sealed_rows::SealedRows;
+use sqlite::{key_file, private_file, start_lock};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,

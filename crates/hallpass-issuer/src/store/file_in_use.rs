@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
+use super::sqlite::{issuer_mark, private_file};
 use super::standing::Access;
-use super::{BUSY_TIMEOUT_RUNNING, Store, issuer_mark, private_file};
+use super::{BUSY_TIMEOUT_RUNNING, Store};
 use crate::error::Error;
 
 impl Store {
