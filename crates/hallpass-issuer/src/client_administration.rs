@@ -61,8 +61,8 @@ pub async fn add_client(
         problem,
     };
     fits(settings, &client).map_err(refused)?;
-    Store::check_reaches_issuer(&settings.store)?;
-    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
+    Store::check_reaches_issuer(settings.place())?;
+    let store = Store::open(settings.place(), settings.sealing_keys()).await?;
     let added = AddedClient {
         client_id: client.client_id.clone(),
         client_secret,
@@ -133,7 +133,7 @@ fn read(
 /// # Errors
 /// [`Error::StoreMissing`], and those of opening and reading the store.
 pub async fn stored_clients(settings: &IssuerSettings) -> Result<Vec<StoredClient>, Error> {
-    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
     let registrations = store.registrations().await?;
     let first = store.clients().await?;
     store.close().await;
@@ -167,8 +167,8 @@ pub async fn stored_clients(settings: &IssuerSettings) -> Result<Vec<StoredClien
 /// # Errors
 /// [`Error::StoreMissing`], and those of opening and writing the store.
 pub async fn remove_client(settings: &IssuerSettings, client_id: &str) -> Result<bool, Error> {
-    Store::check_reaches_issuer(&settings.store)?;
-    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
+    Store::check_reaches_issuer(settings.place())?;
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
     let removed = store.remove_client(client_id).await?;
     store.close().await;
     Ok(removed)

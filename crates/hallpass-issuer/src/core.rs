@@ -101,7 +101,7 @@ impl Core {
         clock: Arc<dyn Clock>,
         replay_store: Option<Arc<dyn ReplayStore>>,
     ) -> Result<(Self, AuditWriter), Error> {
-        let store = Store::open(&settings.store, settings.sealing_keys()).await?;
+        let store = Store::open(settings.place(), settings.sealing_keys()).await?;
         let metrics = Metrics::new();
         let process_key = process_key()?;
         let read = first_clients(settings, &store, &clock, (&process_key, &metrics));

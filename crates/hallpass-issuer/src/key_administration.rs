@@ -208,7 +208,7 @@ async fn change<T>(
     clock: &Arc<dyn Clock>,
     edit: impl AsyncFn(&mut Vec<KeyRecord>, UnixTime) -> Result<T, Error>,
 ) -> Result<(Vec<KeyRecord>, T), Error> {
-    Store::check_reaches_issuer(&settings.store)?;
+    Store::check_reaches_issuer(settings.place())?;
     let store = open(settings).await?;
     let (times, in_use) = (times(settings, &store).await?, algorithms_in_use(settings));
     for _ in 0..MAX_WRITES {
@@ -245,7 +245,7 @@ fn info((records, kid): (Vec<KeyRecord>, String)) -> Result<KeyInfo, Error> {
 /// # Errors
 /// [`Error::StoreMissing`]: who looks at keys does not want an empty store made.
 async fn open(settings: &IssuerSettings) -> Result<Store, Error> {
-    Store::open_existing(&settings.store, settings.sealing_keys()).await
+    Store::open_existing(settings.place(), settings.sealing_keys()).await
 }
 
 async fn times(settings: &IssuerSettings, store: &Store) -> Result<KeyTimes, Error> {

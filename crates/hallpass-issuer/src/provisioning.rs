@@ -27,7 +27,7 @@ pub async fn first_client(
     if !settings.clients.is_empty() {
         return Ok(None);
     }
-    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
+    let store = Store::open(settings.place(), settings.sealing_keys()).await?;
     if !store.client_names().await?.is_empty() {
         store.close().await;
         return Ok(None);
@@ -82,8 +82,8 @@ pub async fn import_keys(
     text: &str,
 ) -> Result<Imported, Error> {
     let mut found = import::parse(text, UnixTime::from(clock.now()))?;
-    Store::check_reaches_issuer(&settings.store)?;
-    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
+    Store::check_reaches_issuer(settings.place())?;
+    let store = Store::open(settings.place(), settings.sealing_keys()).await?;
     for _ in 0..keys::MAX_WRITES {
         let stored = store.keys().await?;
         found.reconcile(&stored.records)?;

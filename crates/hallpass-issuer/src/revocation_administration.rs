@@ -98,8 +98,8 @@ pub async fn revoke(
 ) -> Result<Revoked, Error> {
     let now = UnixTime::from(clock.now());
     let asked = entry(target, end, now).map_err(|problem| Error::Revocation { problem })?;
-    Store::check_reaches_issuer(&settings.store)?;
-    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
+    Store::check_reaches_issuer(settings.place())?;
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
     let put = put(&store, &asked).await;
     let names = names(settings, &store).await;
     store.close().await;
@@ -119,7 +119,7 @@ pub async fn revocation_report(
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<RevocationInfo>, Error> {
     let now = UnixTime::from(clock.now());
-    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
     let read = read(settings, &store, now).await;
     store.close().await;
     let (entries, tainted, names) = read?;

@@ -22,7 +22,7 @@ use crate::settings::keys::KEYS;
 use crate::settings::listener_tls::{read_tls, report_certificates, report_plain_urls};
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
 use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
-use crate::store::SealingKeys;
+use crate::store::{Place, SealingKeys};
 
 pub(crate) mod audience;
 pub(crate) mod ca;
@@ -163,6 +163,11 @@ impl Configuration for IssuerSettings {
 }
 
 impl IssuerSettings {
+    /// Where the store is.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place::Sqlite(&self.store)
+    }
+
     /// What seals the store, and what did before.
     pub(crate) fn sealing_keys(&self) -> SealingKeys<'_> {
         SealingKeys {

@@ -7,11 +7,13 @@ pub(crate) mod authorities;
 mod authority_rows;
 mod client_rows;
 mod clients;
-mod file_in_use;
+mod database;
+mod in_use;
 mod key_rows;
 pub(crate) mod keys;
 mod migrations;
 mod old_rows;
+mod query;
 pub(crate) mod refresh_families;
 mod refresh_rows;
 mod reseal;
@@ -22,39 +24,33 @@ mod seal;
 mod sealed_rows;
 mod sqlite;
 pub(crate) mod standing;
+mod transaction;
 mod verifiers;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Duration;
+use std::path::Path;
 
 use aws_lc_rs::hmac::{self, Tag};
+use database::Database;
 use hallpass_token::Sealer;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use row_list::{RowList, Table};
 use seal::Seal;
 use sealed_rows::SealedRows;
-use sqlite::{key_file, private_file, start_lock};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{Connection as _, Sqlite, Transaction};
 use standing::{Access, Standing};
+use transaction::Transaction;
 
 use crate::error::Error;
 
-/// How long a statement waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one of an issuer that runs does, behind which requests wait.
-const BUSY_TIMEOUT_RUNNING: Duration = Duration::from_millis(750);
-/// How long a task waits for the one connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How errors call the key of a store that is to be sealed anew.
 const PREVIOUS_KEY: &str = "key-encryption-key, and previous-key-encryption-key,";
+
+/// Where a store is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// An embedded one, in this file.
+    Sqlite(&'a Path),
+}
 
 /// What seals a store, and what may have sealed it before.
 #[derive(Clone, Copy)]
@@ -69,21 +65,16 @@ pub(crate) struct SealingKeys<'a> {
 pub(crate) struct Store {
     /// How errors call it.
     name: String,
-    path: PathBuf,
-    /// Which file was opened.
-    file: (u64, u64),
-    pool: SqlitePool,
+    database: Database,
     sealer: Sealer,
     /// Issuers that have the same sealing key have it too.
     shared_secret: Tag,
     queries: Counter,
     standing: Standing,
-    /// Says to commands that an issuer runs on this file.
-    mark: Mutex<Option<File>>,
 }
 
 impl Store {
-    /// Opens the store at `path`, creating it (file mode 0600) when there is none.
+    /// Opens the store at `place`, creating it (a file with mode 0600) when there is none.
     ///
     /// Without a current key the sealing key is a file beside the store, `<path>.key`, created with it. The previous one is
     /// tried when the current one is wrong, and when it is right, everything is sealed anew.
@@ -93,57 +84,61 @@ impl Store {
     /// # Errors
     /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
     /// [`Error::Store`], [`Error::StoreBusy`] and [`Error::Migration`] from the system.
-    pub(crate) async fn open(path: &Path, keys: impl Into<SealingKeys<'_>>) -> Result<Self, Error> {
-        let keys = keys.into();
-        private_file::check(path)?;
-        let _alone = start_lock::take(path).await?;
-        let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
-        let (key_material, key) = match keys.current {
-            Some(configured) => (
-                configured.to_owned().into(),
-                "key-encryption-key".to_owned(),
-            ),
-            None => (
-                key_file::read_or_create(path, exists)?,
-                format!("key in {}", key_file::beside(path).display()),
-            ),
-        };
-        if !exists {
-            // Checked before the file exists, so that a bad key leaves nothing behind.
-            Sealer::derive(&key_material, b"", seal::LABEL)?;
-            private_file::create(path)?;
+    pub(crate) async fn open(
+        place: impl Into<Place<'_>>,
+        keys: impl Into<SealingKeys<'_>>,
+    ) -> Result<Self, Error> {
+        let (place, keys) = (place.into(), keys.into());
+        match place {
+            Place::Sqlite(path) => {
+                let opened = sqlite::open(path, keys.current).await?;
+                let _alone = opened.alone;
+                let material = (opened.key_material.as_str(), opened.key);
+                Self::proven(
+                    place,
+                    Database::Sqlite(opened.file),
+                    material,
+                    keys.previous,
+                )
+                .await
+            }
         }
-        let name = path.display().to_string();
-        let pool = connect(path, &name).await?;
+    }
+
+    /// The store in `database`, which nobody else opens at the moment, with the key that is made of `key_material`.
+    async fn proven(
+        place: Place<'_>,
+        database: Database,
+        (key_material, key): (&str, String),
+        previous: Option<&str>,
+    ) -> Result<Self, Error> {
+        let name = place.name();
         let mut is_outgoing = false;
-        let proven = match Seal::read(&name, &pool).await? {
+        let proven = match Seal::read(&name, &database).await? {
             Some(found) => {
-                let proven = match (found.prove(&name, &key_material, key), keys.previous) {
+                let proven = match (found.prove(&name, key_material, key), previous) {
                     (Err(Error::WrongSealingKey { .. }), Some(previous)) => {
                         is_outgoing = true;
                         found.prove(&name, previous, PREVIOUS_KEY.to_owned())?
                     }
                     (proven, _) => proven?,
                 };
-                migrations::run(&name, &pool).await?;
+                migrations::run(&name, &database).await?;
                 proven
             }
             None => {
-                migrations::run(&name, &pool).await?;
-                seal::create(&name, &pool, &key_material).await?
+                migrations::run(&name, &database).await?;
+                seal::create(&name, &database, key_material).await?
             }
         };
-        let sealer = up_to_date(&name, &pool, proven, &key_material, is_outgoing).await?;
+        let sealer = up_to_date(&name, &database, proven, key_material, is_outgoing).await?;
         Ok(Self {
             name,
-            file: private_file::identity(path).map_err(private_file::io_error(path))?,
-            path: path.to_owned(),
-            pool,
+            database,
             sealer,
-            shared_secret: shared_secret(&key_material),
+            shared_secret: shared_secret(key_material),
             queries: Counter::default(),
             standing: Standing::default(),
-            mark: Mutex::default(),
         })
     }
 
@@ -151,12 +146,16 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::StoreMissing`] when there is none, and those of opening.
-    pub(crate) async fn open_existing(path: &Path, keys: SealingKeys<'_>) -> Result<Self, Error> {
-        if !path.exists() {
-            let store = path.display().to_string();
-            return Err(Error::StoreMissing { store });
+    pub(crate) async fn open_existing(
+        place: Place<'_>,
+        keys: SealingKeys<'_>,
+    ) -> Result<Self, Error> {
+        match place {
+            Place::Sqlite(path) if !path.exists() => Err(Error::StoreMissing {
+                store: place.name(),
+            }),
+            Place::Sqlite(_) => Self::open(place, keys).await,
         }
-        Self::open(path, keys).await
     }
 
     /// A secret that other issuers with the same sealing key have too, and that does not open the store.
@@ -173,8 +172,7 @@ impl Store {
     /// is not counted.
     pub(crate) async fn version(&self) -> Result<i64, Error> {
         self.check_in_place()?;
-        let version = sqlx::query_scalar("pragma data_version");
-        let version = version.fetch_one(&self.pool).await;
+        let version = self.database.version().await;
         let version = version.map_err(|source| self.failed(source));
         self.note_reading(version.as_ref().err());
         version
@@ -196,23 +194,28 @@ impl Store {
 
     /// Closes the file; later statements fail.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
-        self.take_mark_away();
+        self.database.close().await;
     }
 
     /// The one way to the database, so that every use is counted. A file that is not in its place any more is not touched: SQLite would take
     /// the journal of the one that is there for its own, and undo in the one what was changed in the other.
-    fn counted(&self) -> Result<&SqlitePool, Error> {
+    fn counted(&self) -> Result<&Database, Error> {
         self.check_in_place()?;
         self.queries.inc();
-        Ok(&self.pool)
+        Ok(&self.database)
+    }
+
+    /// A transaction that only reads, all of it as it was at one moment.
+    async fn begin(&self) -> Result<Transaction, Error> {
+        let begun = self.counted()?.begin().await;
+        begun.map_err(|source| self.failed(source))
     }
 
     /// A transaction that will write: it waits for its turn now, so that what it reads first stays true. Nobody waits for a process
     /// that others have just waited for in vain.
-    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+    async fn begin_write(&self) -> Result<Transaction, Error> {
         self.check_not_locked()?;
-        let begun = self.counted()?.begin_with("begin immediate").await;
+        let begun = self.counted()?.begin_write().await;
         let transaction = begun.map_err(|source| self.failed(source))?;
         self.look_at_place().await?;
         Ok(transaction)
@@ -221,7 +224,7 @@ impl Store {
     /// Holds the rows `found` against their sealed list, and that against the rest of the store.
     async fn check_list(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         table: Table,
         found: &RowList,
     ) -> Result<(), Error> {
@@ -234,7 +237,7 @@ impl Store {
     /// else, which write more than they are told.
     async fn list_what_was_meant(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         table: Table,
         meant: &RowList,
         written: &RowList,
@@ -278,26 +281,26 @@ impl Store {
 /// Lists and seals what an older version, or the sealing key before this one, did not. Gives what seals it from now on.
 async fn up_to_date(
     name: &str,
-    pool: &SqlitePool,
+    database: &Database,
     proven: seal::Proven,
     key_material: &str,
     is_outgoing: bool,
 ) -> Result<Sealer, Error> {
     let sealer = proven.sealer;
     if !proven.is_listed {
-        old_rows::list(name, pool, &sealer).await?;
+        old_rows::list(name, database, &sealer).await?;
     }
     let is_missing = |rows: &SealedRows| !proven.sealed_rows.contains(rows);
     let missing = || SealedRows::EVERY.into_iter().filter(is_missing);
     if missing().next().is_some() {
-        row_seal::begin(name, pool, &sealer, missing()).await?;
+        row_seal::begin(name, database, &sealer, missing()).await?;
     }
     if !is_outgoing && proven.is_whole {
         return Ok(sealer);
     }
     // Of a store whose parts were sealed apart none may be put back to then either.
     let outgoing = (&sealer, proven.is_whole);
-    let sealer = reseal::seal_anew(name, pool, outgoing, key_material).await?;
+    let sealer = reseal::seal_anew(name, database, outgoing, key_material).await?;
     if is_outgoing {
         tracing::info!(
             store = name,
@@ -321,33 +324,37 @@ impl<'a> From<Option<&'a str>> for SealingKeys<'a> {
     }
 }
 
-async fn connect(path: &Path, name: &str) -> Result<SqlitePool, Error> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        // One file and nothing beside it between writes: simple to back up. Writes are rare here.
-        .journal_mode(SqliteJournalMode::Delete)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT);
-    SqlitePoolOptions::new()
-        .max_connections(1)
-        // The file that was opened stays the one in use, whatever its path means later.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_release(|connection, _| Box::pin(is_usable(connection)))
-        .connect_with(options)
-        .await
-        .map_err(|source| Error::store(name, source))
+#[cfg(test)]
+impl<'a> From<&'a std::path::PathBuf> for Place<'a> {
+    fn from(path: &'a std::path::PathBuf) -> Self {
+        Self::Sqlite(path)
+    }
 }
 
-/// Whether the connection can be used again. A full disk ends a transaction of SQLite by itself; the driver goes on counting it,
-/// and no other one could begin.
-async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // Only after what was left to be done before it.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
+#[cfg(test)]
+impl<'a> From<&'a Path> for Place<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::Sqlite(path)
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// For what SQLite alone does.
+    fn pool(&self) -> &sqlx::SqlitePool {
+        match &self.database {
+            Database::Sqlite(file) => file.pool(),
+        }
+    }
+}
+
+impl Place<'_> {
+    /// How errors call it.
+    fn name(self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+        }
+    }
 }
 
 #[cfg(test)]

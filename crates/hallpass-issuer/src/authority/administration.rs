@@ -158,7 +158,7 @@ async fn change(
     edit: impl Fn(&mut Vec<AuthorityRecord>, &CaSettings, UnixTime) -> Result<String, Error>,
 ) -> Result<AuthorityInfo, Error> {
     let ca = section(settings)?;
-    Store::check_reaches_issuer(&settings.store)?;
+    Store::check_reaches_issuer(settings.place())?;
     let store = open(settings).await?;
     for _ in 0..MAX_WRITES {
         let mut stored = store.authorities().await?;
@@ -201,7 +201,7 @@ fn section(settings: &IssuerSettings) -> Result<&CaSettings, Error> {
 /// # Errors
 /// [`Error::StoreMissing`]: who looks at authorities does not want an empty store made.
 async fn open(settings: &IssuerSettings) -> Result<Store, Error> {
-    Store::open_existing(&settings.store, settings.sealing_keys()).await
+    Store::open_existing(settings.place(), settings.sealing_keys()).await
 }
 
 impl AuthorityInfo {

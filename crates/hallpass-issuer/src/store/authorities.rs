@@ -1,10 +1,10 @@
 //! Certificate authorities in the store.
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::Store;
 use super::authority_rows::{self, AuthorityRow};
+use super::query::query;
 use super::row_list::{RowList, Table};
+use super::transaction::Transaction;
 use crate::authority::record::AuthorityRecord;
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ impl Store {
     /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it.
     pub(crate) async fn authorities(&self) -> Result<StoredAuthorities, Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
+        let mut transaction = self.begin().await?;
         let rows = self.checked_authorities(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
         let records = rows.iter().map(|row| row.record(&self.name, &self.sealer));
@@ -35,7 +35,7 @@ impl Store {
 
     async fn checked_authorities(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
     ) -> Result<Vec<AuthorityRow>, Error> {
         let rows = authority_rows::read(connection)
             .await
@@ -65,9 +65,9 @@ impl Store {
             return Ok(false);
         }
         for id in deleted {
-            sqlx::query("delete from certificate_authorities where id = $1")
+            query("delete from certificate_authorities where id = $1")
                 .bind(id)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(failed)?;
         }

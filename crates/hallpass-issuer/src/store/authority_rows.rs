@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hallpass_token::{Sealer, UnixTime};
-use sqlx::sqlite::SqliteConnection;
 
+use super::query::{query, query_as};
 use super::row_list::{RowList, Table, json};
 use super::seal;
+use super::transaction::Transaction;
 use crate::authority::record::{AuthorityRecord, AuthorityState};
 use crate::error::Error;
 
@@ -36,10 +37,8 @@ type Columns = (
 );
 
 /// All rows, the oldest authority first.
-pub(super) async fn read(
-    connection: &mut SqliteConnection,
-) -> Result<Vec<AuthorityRow>, sqlx::Error> {
-    let rows: Vec<Columns> = sqlx::query_as(
+pub(super) async fn read(connection: &mut Transaction) -> Result<Vec<AuthorityRow>, sqlx::Error> {
+    let rows: Vec<Columns> = query_as(
         "select id, state, trust_domain, certificate, sealed_private, created_at, not_after, since \
          from certificate_authorities order by created_at, id",
     )
@@ -121,8 +120,8 @@ impl AuthorityRow {
     }
 
     /// Writes the row, in the place of the one of its authority.
-    pub(super) async fn put(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(
+    pub(super) async fn put(&self, connection: &mut Transaction) -> Result<(), sqlx::Error> {
+        query(
             "insert into certificate_authorities (id, state, trust_domain, certificate, sealed_private, created_at, not_after, since) \
              values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do update set state = excluded.state, \
              sealed_private = excluded.sealed_private, since = excluded.since",
@@ -137,7 +136,6 @@ impl AuthorityRow {
         .bind(self.since)
         .execute(connection)
         .await
-        .map(|_| ())
     }
 }
 
@@ -163,7 +161,7 @@ pub(super) fn list(rows: &[AuthorityRow]) -> RowList {
 /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it, and those of the store.
 pub(super) async fn seal_anew(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     rows: &[AuthorityRow],
     (outgoing, incoming): (&Sealer, &Sealer),
 ) -> Result<(), Error> {

@@ -1,13 +1,15 @@
 //! Rows of `clients` and of the tables below it: how they are read, listed, and made into registrations.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use hallpass_token::{ClientId, UnixTime};
 use serde::Serialize;
-use sqlx::sqlite::SqliteConnection;
 
+use super::query::{query, query_as};
 use super::row_list::{RowList, json};
+use super::transaction::Transaction;
 use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::registry::MAX_REFRESH_LIFE;
@@ -48,6 +50,14 @@ struct SecretRow {
     created_at: i64,
 }
 
+impl SecretRow {
+    /// The newest first.
+    fn order(&self, other: &Self) -> Ordering {
+        let newest = other.created_at.cmp(&self.created_at);
+        newest.then_with(|| self.verifier.cmp(&other.verifier))
+    }
+}
+
 impl ClientRow {
     /// The row of a new client; `None` when it, or one of its secrets, is of the settings and not for a store.
     pub(super) fn of(client: &Registration, now: i64) -> Option<Self> {
@@ -70,7 +80,7 @@ impl ClientRow {
             names
         };
         let mut secrets = secrets?;
-        secrets.sort_unstable_by(|one, other| one.verifier.cmp(&other.verifier));
+        secrets.sort_unstable_by(SecretRow::order);
         let grants = client.grants.iter();
         Some(Self {
             client_id: client.client_id.to_string(),
@@ -112,11 +122,8 @@ impl ClientRow {
     }
 
     /// Writes a client that is not there.
-    pub(super) async fn insert(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
+    pub(super) async fn insert(&self, connection: &mut Transaction) -> Result<(), sqlx::Error> {
+        query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
             .bind(&self.client_id)
             .bind(&self.scope)
             .bind(self.token_life_seconds)
@@ -126,11 +133,11 @@ impl ClientRow {
         let audiences = self.audiences.iter().map(|value| (ADD_AUDIENCE, value));
         let grants = self.grants.iter().map(|value| (ADD_GRANT, value));
         for (sql, value) in audiences.chain(grants) {
-            let insert = sqlx::query(sql).bind(&self.client_id).bind(value);
+            let insert = query(sql).bind(&self.client_id).bind(value);
             insert.execute(&mut *connection).await?;
         }
         for secret in &self.secrets {
-            sqlx::query("insert into client_secrets (client_id, kind, verifier, created_at) values ($1, $2, $3, $4)")
+            query("insert into client_secrets (client_id, kind, verifier, created_at) values ($1, $2, $3, $4)")
                 .bind(&self.client_id)
                 .bind(&secret.kind)
                 .bind(&secret.verifier)
@@ -139,7 +146,7 @@ impl ClientRow {
                 .await?;
         }
         if let Some(registration) = &self.registration {
-            sqlx::query("insert into client_registrations (client_id, settings, secret_digest) values ($1, $2, $3)")
+            query("insert into client_registrations (client_id, settings, secret_digest) values ($1, $2, $3)")
                 .bind(&self.client_id)
                 .bind(&registration.settings)
                 .bind(&registration.secret_digest)
@@ -152,10 +159,10 @@ impl ClientRow {
     /// Takes the client away, with all that belongs to it.
     pub(super) async fn delete(
         client_id: &str,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
     ) -> Result<(), sqlx::Error> {
         for sql in DELETE {
-            let delete = sqlx::query(sql).bind(client_id);
+            let delete = query(sql).bind(client_id);
             delete.execute(&mut *connection).await?;
         }
         Ok(())
@@ -212,20 +219,20 @@ pub(super) fn list(rows: &[ClientRow]) -> RowList {
 }
 
 /// Every client with all that belongs to it.
-pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<ClientRow>, sqlx::Error> {
-    let clients: Vec<(String, String, i64, i64)> = sqlx::query_as(
-        "select client_id, scope, token_life_seconds, created_at from clients order by client_id",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+pub(super) async fn read(connection: &mut Transaction) -> Result<Vec<ClientRow>, sqlx::Error> {
+    let mut clients: Vec<(String, String, i64, i64)> =
+        query_as("select client_id, scope, token_life_seconds, created_at from clients")
+            .fetch_all(&mut *connection)
+            .await?;
+    clients.sort_unstable();
     let mut audiences = lists(
         connection,
-        "select client_id, audience from client_audiences order by client_id, audience",
+        "select client_id, audience from client_audiences",
     )
     .await?;
     let mut grants = lists(
         connection,
-        "select client_id, grant_type from client_grants order by client_id, grant_type",
+        "select client_id, grant_type from client_grants",
     )
     .await?;
     let mut secrets = secrets(connection).await?;
@@ -244,10 +251,10 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<Client
 }
 
 async fn registrations(
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
 ) -> Result<HashMap<String, StoredRegistration>, sqlx::Error> {
     let rows: Vec<(String, String, Option<String>)> =
-        sqlx::query_as("select client_id, settings, secret_digest from client_registrations")
+        query_as("select client_id, settings, secret_digest from client_registrations")
             .fetch_all(connection)
             .await?;
     let row = |(client_id, settings, secret_digest)| {
@@ -261,26 +268,26 @@ async fn registrations(
 }
 
 async fn lists(
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sql: &'static str,
 ) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
-    let rows: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(connection).await?;
+    let rows: Vec<(String, String)> = query_as(sql).fetch_all(connection).await?;
     let mut lists: HashMap<String, Vec<String>> = HashMap::new();
     for (client_id, value) in rows {
         lists.entry(client_id).or_default().push(value);
     }
+    // Not by the database, each of which sorts texts in its own order: it is what the digest of a row is made of.
+    lists.values_mut().for_each(|values| values.sort_unstable());
     Ok(lists)
 }
 
 async fn secrets(
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
 ) -> Result<HashMap<String, Vec<SecretRow>>, sqlx::Error> {
-    let rows: Vec<(String, String, String, Option<i64>, i64)> = sqlx::query_as(
-        "select client_id, kind, verifier, not_after, created_at from client_secrets \
-         order by client_id, created_at desc, verifier",
-    )
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<(String, String, String, Option<i64>, i64)> =
+        query_as("select client_id, kind, verifier, not_after, created_at from client_secrets")
+            .fetch_all(connection)
+            .await?;
     let mut secrets: HashMap<String, Vec<SecretRow>> = HashMap::new();
     for (client_id, kind, verifier, not_after, created_at) in rows {
         secrets.entry(client_id).or_default().push(SecretRow {
@@ -289,6 +296,9 @@ async fn secrets(
             not_after,
             created_at,
         });
+    }
+    for secrets in secrets.values_mut() {
+        secrets.sort_unstable_by(SecretRow::order);
     }
     Ok(secrets)
 }

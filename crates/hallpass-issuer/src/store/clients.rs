@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use hallpass_token::{ClientId, UnixTime};
-use sqlx::sqlite::SqliteConnection;
 
 use super::Store;
 use super::client_rows::{self, ClientRow};
 use super::row_list::Table;
+use super::transaction::Transaction;
 use crate::clients::registration::Registration;
 use crate::clients::stored_registration::StoredRegistration;
 use crate::error::Error;
@@ -50,16 +50,13 @@ impl Store {
 
     async fn client_rows(&self) -> Result<Vec<ClientRow>, Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
+        let mut transaction = self.begin().await?;
         let rows = self.checked_clients(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
         Ok(rows)
     }
 
-    async fn checked_clients(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<Vec<ClientRow>, Error> {
+    async fn checked_clients(&self, connection: &mut Transaction) -> Result<Vec<ClientRow>, Error> {
         let rows = client_rows::read(connection)
             .await
             .map_err(|source| self.failed(source))?;
@@ -122,7 +119,7 @@ impl Store {
     /// Seals the list of `meant`, if that is what is written.
     async fn list_clients(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         meant: &[ClientRow],
     ) -> Result<(), Error> {
         let written = client_rows::read(connection).await;

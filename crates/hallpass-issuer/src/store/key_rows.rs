@@ -1,9 +1,10 @@
 //! Rows of `signing_keys`: how they are read, listed, and made into keys.
 
 use hallpass_token::{Algorithm, Sealer};
-use sqlx::sqlite::SqliteConnection;
 
+use super::query::{query, query_as};
 use super::row_list::{RowList, json};
+use super::transaction::Transaction;
 use crate::error::Error;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 
@@ -38,8 +39,8 @@ type Columns = (
 );
 
 /// All rows, the oldest key first.
-pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<KeyRow>, sqlx::Error> {
-    let rows: Vec<Columns> = sqlx::query_as(
+pub(super) async fn read(connection: &mut Transaction) -> Result<Vec<KeyRow>, sqlx::Error> {
+    let rows: Vec<Columns> = query_as(
         "select kid, algorithm, state, origin, public_jwk, sealed_private, created_at, since, awaits \
          from signing_keys order by created_at, kid",
     )
@@ -135,8 +136,8 @@ impl KeyRow {
     }
 
     /// Writes the row, in the place of the one of its key.
-    pub(super) async fn put(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(
+    pub(super) async fn put(&self, connection: &mut Transaction) -> Result<(), sqlx::Error> {
+        query(
             "insert into signing_keys (kid, algorithm, state, origin, public_jwk, sealed_private, created_at, since, awaits) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (kid) do update set state = excluded.state, \
              sealed_private = excluded.sealed_private, since = excluded.since, awaits = excluded.awaits",
@@ -152,7 +153,6 @@ impl KeyRow {
         .bind(&self.awaits)
         .execute(connection)
         .await
-        .map(|_| ())
     }
 }
 

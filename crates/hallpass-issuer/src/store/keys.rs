@@ -1,10 +1,10 @@
 //! Signing keys in the store.
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::Store;
 use super::key_rows::{self, KeyRow};
+use super::query::query;
 use super::row_list::{RowList, Table};
+use super::transaction::Transaction;
 use crate::error::Error;
 use crate::keys::record::KeyRecord;
 
@@ -26,7 +26,7 @@ impl Store {
     /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it.
     pub(crate) async fn keys(&self) -> Result<StoredKeys, Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
+        let mut transaction = self.begin().await?;
         let rows = self.checked_keys(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
         let records = rows.iter().map(|row| row.record(&self.name, &self.sealer));
@@ -36,7 +36,7 @@ impl Store {
         })
     }
 
-    async fn checked_keys(&self, connection: &mut SqliteConnection) -> Result<Vec<KeyRow>, Error> {
+    async fn checked_keys(&self, connection: &mut Transaction) -> Result<Vec<KeyRow>, Error> {
         let rows = key_rows::read(connection)
             .await
             .map_err(|source| self.failed(source))?;
@@ -69,9 +69,9 @@ impl Store {
             return Ok(false);
         }
         for kid in deleted {
-            sqlx::query("delete from signing_keys where kid = $1")
+            query("delete from signing_keys where kid = $1")
                 .bind(kid)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(failed)?;
         }

@@ -2,15 +2,15 @@
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::SqlitePool;
 
+use super::database::Database;
 use crate::error::Error;
 
 /// Brings the tables up to date.
 ///
 /// # Errors
 /// [`Error::Migration`], and those of the store.
-pub(super) async fn run(name: &str, pool: &SqlitePool) -> Result<(), Error> {
+pub(super) async fn run(name: &str, database: &Database) -> Result<(), Error> {
     let migration = |version, description: &'static str, sql: &'static str| {
         Migration::new(
             version,
@@ -57,8 +57,8 @@ pub(super) async fn run(name: &str, pool: &SqlitePool) -> Result<(), Error> {
             include_str!("../../migrations/0007_certificate_authorities.sql"),
         ),
     ];
-    Migrator::with_migrations(all)
-        .run(pool)
+    database
+        .migrate(&Migrator::with_migrations(all))
         .await
         .map_err(|source| Error::migration(name, source))
 }

@@ -1,19 +1,16 @@
 //! The rows of a store that was made before rows were listed.
 
 use hallpass_token::Sealer;
-use sqlx::sqlite::SqlitePool;
 
+use super::database::{Database, begin_write};
 use super::row_list::Table;
 use super::{client_rows, key_rows, seal};
 use crate::error::Error;
 
 /// Lists the rows of a store that an older version made. Nothing proves those rows, so the log names what is believed
 /// from now on without having been sealed; it happens once a store.
-pub(super) async fn list(name: &str, pool: &SqlitePool, sealer: &Sealer) -> Result<(), Error> {
-    let mut transaction = pool
-        .begin_with("begin immediate")
-        .await
-        .map_err(|source| Error::store(name, source))?;
+pub(super) async fn list(name: &str, database: &Database, sealer: &Sealer) -> Result<(), Error> {
+    let mut transaction = begin_write(name, database).await?;
     let keys = key_rows::read(&mut transaction)
         .await
         .map_err(|source| Error::store(name, source))?;

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 
 use aws_lc_rs::hmac;
 use hallpass_token::{ClientId, Revocation, Sealer, Subject, UnixTime};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Sqlite, Transaction};
 use zeroize::Zeroizing;
 
 use super::Store;
+use super::query::{query, query_as};
 use super::refresh_rows::{Columns, Row, client_mark, number, seconds, subject_mark};
 use super::row_list::json;
 use super::row_seal::{RowSeal, Sum};
 use super::sealed_rows::SealedRows;
+use super::transaction::Transaction;
 use crate::error::Error;
 use crate::refresh::family::Family;
 use crate::refresh::token::FamilyId;
@@ -109,8 +109,7 @@ impl Store {
         known: &mut KnownFamilies,
     ) -> Result<FamilyChange<'s>, Error> {
         self.check_readers_not_locked()?;
-        let begun = self.counted()?.begin().await;
-        let transaction = begun.map_err(|source| self.failed(source))?;
+        let transaction = self.begin().await?;
         let seen = self.families(transaction, known).await;
         self.note_reading(seen.as_ref().err());
         seen
@@ -118,7 +117,7 @@ impl Store {
 
     async fn families<'s>(
         &'s self,
-        mut transaction: Transaction<'static, Sqlite>,
+        mut transaction: Transaction,
         known: &mut KnownFamilies,
     ) -> Result<FamilyChange<'s>, Error> {
         let seal = self.known_families(&mut transaction, known).await?;
@@ -134,7 +133,7 @@ impl Store {
 
     async fn known_families(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         known: &mut KnownFamilies,
     ) -> Result<RowSeal, Error> {
         let of = SealedRows::RefreshFamilies;
@@ -146,7 +145,7 @@ impl Store {
             return Ok(seal);
         }
         for version in [known.version, 0] {
-            let rows: Vec<Columns> = sqlx::query_as(ALL_AFTER)
+            let rows: Vec<Columns> = query_as(ALL_AFTER)
                 .bind(number(version))
                 .fetch_all(&mut *connection)
                 .await
@@ -168,7 +167,7 @@ impl Store {
 /// Changes to families, in one transaction: all or nothing.
 pub(crate) struct FamilyChange<'s> {
     store: &'s Store,
-    transaction: Transaction<'static, Sqlite>,
+    transaction: Transaction,
     seal: RowSeal,
     sealer: Sealer,
     changes: Vec<(FamilyId, Option<Known>)>,
@@ -201,9 +200,9 @@ impl FamilyChange<'_> {
         known: &KnownFamilies,
         id: FamilyId,
     ) -> Result<Option<Family>, Error> {
-        let row: Option<Columns> = sqlx::query_as(ONE)
+        let row: Option<Columns> = query_as(ONE)
             .bind(id.to_string())
-            .fetch_optional(&mut *self.transaction)
+            .fetch_optional(&mut self.transaction)
             .await
             .map_err(|source| self.store.failed(source))?;
         let row = row.map(Row::from);
@@ -228,7 +227,7 @@ impl FamilyChange<'_> {
         self.seal.version += 1;
         self.seal.count += 1;
         let row = Row::of(family, number(self.seal.version), &self.sealer)?;
-        sqlx::query(
+        query(
             "insert into refresh_families (seq, family, client_mark, subject_mark, secret_digest, used_at, started_at, \
              ends_at, granted) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
@@ -241,7 +240,7 @@ impl FamilyChange<'_> {
         .bind(row.started_at)
         .bind(row.ends_at)
         .bind(&row.granted)
-        .execute(&mut *self.transaction)
+        .execute(&mut self.transaction)
         .await
         .map_err(|source| self.store.failed(source))?;
         let (mac, ends_at) = (self.seal.mac(&row), row.ends_at);
@@ -260,9 +259,9 @@ impl FamilyChange<'_> {
         let Some(known) = known.families.get(&id) else {
             return Ok(());
         };
-        sqlx::query("delete from refresh_families where family = $1")
+        query("delete from refresh_families where family = $1")
             .bind(id.to_string())
-            .execute(&mut *self.transaction)
+            .execute(&mut self.transaction)
             .await
             .map_err(|source| self.store.failed(source))?;
         self.removed(id, known);
@@ -284,9 +283,9 @@ impl FamilyChange<'_> {
     ) -> Result<(), Error> {
         let now = seconds(now);
         // In one statement: of many that end together each would cost the others that wait.
-        sqlx::query("delete from refresh_families where ends_at <= $1")
+        query("delete from refresh_families where ends_at <= $1")
             .bind(now)
-            .execute(&mut *self.transaction)
+            .execute(&mut self.transaction)
             .await
             .map_err(|source| self.store.failed(source))?;
         let ended = known.families.iter().filter(|(_, it)| it.ends_at <= now);
@@ -301,17 +300,19 @@ impl FamilyChange<'_> {
         subject: Option<&Subject>,
         kept: u32,
     ) -> Result<Vec<FamilyId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar(
+        let ids: Vec<(String,)> = query_as(
             "select family from refresh_families where client_mark = $1 and ($2 is null or subject_mark = $2) \
-             order by started_at desc, seq desc limit -1 offset $3",
+             order by started_at desc, seq desc limit $4 offset $3",
         )
         .bind(client_mark(client))
         .bind(subject.map(subject_mark))
         .bind(i64::from(kept))
-        .fetch_all(&mut *self.transaction)
+        // SQLite has no offset without a limit, and PostgreSQL no limit below nothing.
+        .bind(i64::MAX)
+        .fetch_all(&mut self.transaction)
         .await
         .map_err(|source| self.store.failed(source))?;
-        Ok(ids.iter().filter_map(|id| FamilyId::parse(id)).collect())
+        Ok(ids.iter().filter_map(|(id,)| FamilyId::parse(id)).collect())
     }
 
     /// Puts `entries` onto the deny-list as a part of this change.
@@ -323,7 +324,7 @@ impl FamilyChange<'_> {
         entries: &[Revocation],
         most: usize,
     ) -> Result<(), Error> {
-        let connection = &mut *self.transaction;
+        let connection = &mut self.transaction;
         let added = self.store.add_revocations(connection, entries, most);
         added.await.map(|_| ())
     }

@@ -1,8 +1,8 @@
 //! Another sealing key for a store: everything in it is sealed anew, in one transaction.
 
 use hallpass_token::Sealer;
-use sqlx::sqlite::SqlitePool;
 
+use super::database::{Database, begin_write};
 use super::key_rows::{self, KeyRow};
 use super::row_list::Table;
 use super::{authority_rows, client_rows, row_seal, seal};
@@ -15,12 +15,12 @@ use crate::error::Error;
 /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it, and those of the store; nothing is changed then.
 pub(super) async fn seal_anew(
     name: &str,
-    pool: &SqlitePool,
+    database: &Database,
     (outgoing, is_whole): (&Sealer, bool),
     material: &str,
 ) -> Result<Sealer, Error> {
     let failed = |source| Error::store(name, source);
-    let mut transaction = pool.begin_with("begin immediate").await.map_err(failed)?;
+    let mut transaction = begin_write(name, database).await?;
     if is_whole {
         seal::check_whole(name, &mut transaction, outgoing).await?;
     }

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use hallpass_token::{Revocation, RevocationDigest, RevocationKind, UnixTime};
-use sqlx::sqlite::SqliteConnection;
 
 use super::Store;
+use super::query::{query, query_as};
 use super::row_seal::{RowSeal, Sum};
 use super::sealed_rows::SealedRows;
+use super::transaction::Transaction;
 use crate::error::Error;
 
 /// The columns of a row in their order: `seq`, `digest`, `kind`, `issued_before`, `ends_at`.
@@ -81,7 +82,7 @@ impl Store {
         now: UnixTime,
     ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
+        let mut transaction = self.begin().await?;
         let seal = self.row_seal(&mut transaction).await?;
         if seal.version < known.version {
             return Err(self.damaged("its revocations were put back to those of before"));
@@ -90,11 +91,11 @@ impl Store {
             return Ok(());
         }
         for version in [known.version, 0] {
-            let rows: Vec<Row> = sqlx::query_as(
+            let rows: Vec<Row> = query_as(
                 "select seq, digest, kind, issued_before, ends_at from revocations where seq > $1",
             )
             .bind(number(version))
-            .fetch_all(&mut *transaction)
+            .fetch_all(&mut transaction)
             .await
             .map_err(failed)?;
             if version == 0 {
@@ -140,13 +141,16 @@ impl Store {
         &self,
         digest: RevocationDigest,
     ) -> Result<Option<Revocation>, Error> {
-        let row: Option<Row> = sqlx::query_as(
+        let mut transaction = self.begin().await?;
+        let row: Option<Row> = query_as(
             "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
         )
         .bind(digest.to_string())
-        .fetch_optional(self.counted()?)
+        .fetch_optional(&mut transaction)
         .await
         .map_err(|source| self.failed(source))?;
+        let ended = transaction.rollback().await;
+        ended.map_err(|source| self.failed(source))?;
         Ok(row.and_then(|row| entry(digest, &row)))
     }
 
@@ -154,7 +158,7 @@ impl Store {
     /// had room.
     pub(super) async fn add_revocations(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         entries: &[Revocation],
         most: usize,
     ) -> Result<bool, Error> {
@@ -176,14 +180,14 @@ impl Store {
 
     async fn add(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         seal: &mut RowSeal,
         entry: &Revocation,
         most: usize,
     ) -> Result<bool, Error> {
         let failed = |source| self.failed(source);
         let digest = entry.digest.to_string();
-        let before: Option<Row> = sqlx::query_as(
+        let before: Option<Row> = query_as(
             "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
         )
         .bind(&digest)
@@ -198,7 +202,7 @@ impl Store {
             if (issued_before, ends_at) == (row.3, row.4) {
                 return Ok(false);
             }
-            sqlx::query("delete from revocations where seq = $1")
+            query("delete from revocations where seq = $1")
                 .bind(row.0)
                 .execute(&mut *connection)
                 .await
@@ -211,7 +215,7 @@ impl Store {
         seal.version += 1;
         let kind = entry.kind.as_str().to_owned();
         let row = (number(seal.version), digest, kind, issued_before, ends_at);
-        sqlx::query(
+        query(
             "insert into revocations (seq, digest, kind, issued_before, ends_at) values ($1, $2, $3, $4, $5)",
         )
         .bind(row.0)
@@ -232,17 +236,17 @@ impl Store {
         let failed = |source| self.failed(source);
         let mut transaction = self.begin_write().await?;
         let mut seal = self.row_seal(&mut transaction).await?;
-        let rows: Vec<Row> = sqlx::query_as(
+        let rows: Vec<Row> = query_as(
             "select seq, digest, kind, issued_before, ends_at from revocations where ends_at <= $1",
         )
         .bind(seconds(now))
-        .fetch_all(&mut *transaction)
+        .fetch_all(&mut transaction)
         .await
         .map_err(failed)?;
         // In one statement: of many that end together each would cost the others that wait.
-        sqlx::query("delete from revocations where ends_at <= $1")
+        query("delete from revocations where ends_at <= $1")
             .bind(seconds(now))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(failed)?;
         rows.iter().for_each(|row| deleted(&mut seal, row));
@@ -251,14 +255,14 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    async fn row_seal(&self, connection: &mut SqliteConnection) -> Result<RowSeal, Error> {
+    async fn row_seal(&self, connection: &mut Transaction) -> Result<RowSeal, Error> {
         let of = SealedRows::Revocations;
         RowSeal::read(&self.name, connection, &self.sealer, of).await
     }
 
     async fn put_row_seal(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         seal: &RowSeal,
     ) -> Result<(), Error> {
         seal.write(&self.name, connection, &self.sealer).await

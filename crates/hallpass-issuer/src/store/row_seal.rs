@@ -9,12 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hallpass_token::Sealer;
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use zeroize::Zeroizing;
 
+use super::database::{Database, begin_write};
 use super::row_list::json;
 use super::seal;
 use super::sealed_rows::SealedRows;
+use super::transaction::Transaction;
 use crate::error::Error;
 
 const KEY_BYTES: usize = 32;
@@ -48,12 +49,12 @@ pub(super) struct Sum([u8; SUM_BYTES]);
 /// missed when it is gone.
 pub(super) async fn begin(
     name: &str,
-    pool: &SqlitePool,
+    database: &Database,
     sealer: &Sealer,
     of: impl Iterator<Item = SealedRows>,
 ) -> Result<(), Error> {
     let failed = |source| Error::store(name, source);
-    let mut transaction = pool.begin_with("begin immediate").await.map_err(failed)?;
+    let mut transaction = begin_write(name, database).await?;
     for of in of {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| Error::Internal {
@@ -76,7 +77,7 @@ pub(super) async fn begin(
 /// Seals with `incoming` what `outgoing` sealed; the rows stay as they are.
 pub(super) async fn seal_anew(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     outgoing: &Sealer,
     incoming: &Sealer,
 ) -> Result<(), Error> {
@@ -93,7 +94,7 @@ impl RowSeal {
     /// store.
     pub(super) async fn read(
         name: &str,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         sealer: &Sealer,
         of: SealedRows,
     ) -> Result<Self, Error> {
@@ -103,7 +104,7 @@ impl RowSeal {
 
     async fn read_alone(
         name: &str,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         sealer: &Sealer,
         of: SealedRows,
     ) -> Result<Self, Error> {
@@ -134,7 +135,7 @@ impl RowSeal {
     pub(super) async fn write(
         &self,
         name: &str,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         sealer: &Sealer,
     ) -> Result<(), Error> {
         self.write_alone(name, connection, sealer).await?;
@@ -144,7 +145,7 @@ impl RowSeal {
     async fn write_alone(
         &self,
         name: &str,
-        connection: &mut SqliteConnection,
+        connection: &mut Transaction,
         sealer: &Sealer,
     ) -> Result<(), Error> {
         let text = Zeroizing::new(json(&SealText {

@@ -4,10 +4,12 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hallpass_token::Sealer;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
+use super::database::{Database, begin_write};
+use super::query::{query, query_as};
 use super::row_list::{RowList, Table, json};
 use super::sealed_rows::SealedRows;
+use super::transaction::Transaction;
 use crate::error::Error;
 
 /// The purpose that the sealing key is derived for.
@@ -48,20 +50,18 @@ pub(super) struct Proven {
 
 impl Seal {
     /// The seal of an initialised store; `None` for an empty file or one whose creation was cut off.
-    pub(super) async fn read(name: &str, pool: &SqlitePool) -> Result<Option<Self>, Error> {
+    pub(super) async fn read(name: &str, database: &Database) -> Result<Option<Self>, Error> {
         let read = |source| Error::store(name, source);
-        let tables: i64 =
-            sqlx::query_scalar("select count(*) from sqlite_master where name = 'store_meta'")
-                .fetch_one(pool)
-                .await
-                .map_err(read)?;
-        if tables == 0 {
+        let mut transaction = database.begin().await.map_err(read)?;
+        let found = database.has_table(&mut transaction, "store_meta").await;
+        if !found.map_err(read)? {
             return Ok(None);
         }
-        let rows: Vec<(String, String)> = sqlx::query_as("select name, value from store_meta")
-            .fetch_all(pool)
+        let rows: Vec<(String, String)> = query_as("select name, value from store_meta")
+            .fetch_all(&mut transaction)
             .await
             .map_err(read)?;
+        transaction.rollback().await.map_err(read)?;
         let value = |wanted: &str| {
             rows.iter()
                 .find(|(key, _)| key == wanted)
@@ -111,27 +111,26 @@ impl Seal {
 }
 
 /// Makes the seal of a new store, with empty lists: rows that stand there already were not written by us.
-pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Result<Proven, Error> {
+pub(super) async fn create(
+    name: &str,
+    database: &Database,
+    material: &str,
+) -> Result<Proven, Error> {
     let salt = Sealer::generate_salt()?;
     let sealer = Sealer::derive(material, &salt, LABEL)?;
-    let mut transaction = pool
-        .begin_with("begin immediate")
-        .await
-        .map_err(|source| Error::store(name, source))?;
+    let mut transaction = begin_write(name, database).await?;
     for table in [Table::SigningKeys, Table::Clients] {
         let sealed = RowList::default().seal(&sealer, table)?;
         put(name, &mut transaction, table.list_name(), &sealed).await?;
     }
     let check = sealer.seal(LISTED_CHECK_TEXT, CHECK_ROW)?;
     // Fails when another process has just made one.
-    sqlx::query(
-        "insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)",
-    )
-    .bind(BASE64.encode(salt))
-    .bind(check)
-    .execute(&mut *transaction)
-    .await
-    .map_err(|source| Error::store(name, source))?;
+    query("insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)")
+        .bind(BASE64.encode(salt))
+        .bind(check)
+        .execute(&mut transaction)
+        .await
+        .map_err(|source| Error::store(name, source))?;
     transaction
         .commit()
         .await
@@ -147,7 +146,7 @@ pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Res
 /// A new salt and check value in the place of those that are there, with the sealer that they belong to.
 pub(super) async fn renew(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     material: &str,
 ) -> Result<Sealer, Error> {
     let salt = Sealer::generate_salt()?;
@@ -163,7 +162,7 @@ pub(super) async fn renew(
 /// [`Error::StoreDamaged`] when somebody else wrote, changed or took away a row, or the list.
 pub(super) async fn check_list(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sealer: &Sealer,
     table: Table,
     found: &RowList,
@@ -186,7 +185,7 @@ pub(super) async fn check_list(
 /// Says that the rows are listed from now on, and that every table of many rows has a seal.
 pub(super) async fn put_apart_check(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sealer: &Sealer,
 ) -> Result<(), Error> {
     let check = sealer.seal(APART_CHECK_TEXT, CHECK_ROW)?;
@@ -200,7 +199,7 @@ pub(super) async fn put_apart_check(
 /// [`Error::StoreDamaged`].
 pub(super) async fn check_whole(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sealer: &Sealer,
 ) -> Result<(), Error> {
     let sealed = value(name, connection, WHOLE).await?;
@@ -219,7 +218,7 @@ pub(super) async fn check_whole(
 /// Seals all lists and seals as they are now; only after [`check_whole`] in the same transaction.
 pub(super) async fn put_whole(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sealer: &Sealer,
 ) -> Result<(), Error> {
     let now = digest_of_all(name, connection).await?;
@@ -228,10 +227,7 @@ pub(super) async fn put_whole(
 }
 
 /// Of what stands there: each seal is another one whenever it is written, since it is sealed with a new nonce.
-async fn digest_of_all(
-    name: &str,
-    connection: &mut SqliteConnection,
-) -> Result<digest::Digest, Error> {
+async fn digest_of_all(name: &str, connection: &mut Transaction) -> Result<digest::Digest, Error> {
     let lists = [
         Table::SigningKeys,
         Table::Clients,
@@ -239,26 +235,23 @@ async fn digest_of_all(
     ];
     let [keys, clients, authorities] = lists.map(Table::list_name);
     let [revocations, families] = SealedRows::EVERY.map(SealedRows::seal_name);
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "select name, value from store_meta where name in ($1, $2, $3, $4, $5) order by name",
-    )
-    .bind(keys)
-    .bind(clients)
-    .bind(revocations)
-    .bind(families)
-    .bind(authorities)
-    .fetch_all(connection)
-    .await
-    .map_err(|source| Error::store(name, source))?;
+    let mut rows: Vec<(String, String)> =
+        query_as("select name, value from store_meta where name in ($1, $2, $3, $4, $5)")
+            .bind(keys)
+            .bind(clients)
+            .bind(revocations)
+            .bind(families)
+            .bind(authorities)
+            .fetch_all(connection)
+            .await
+            .map_err(|source| Error::store(name, source))?;
+    // Not by the database, each of which sorts texts in its own order.
+    rows.sort_unstable();
     Ok(digest::digest(&digest::SHA256, json(&rows).as_bytes()))
 }
 
 /// Says that all of it is under one seal from now on.
-async fn put_check(
-    name: &str,
-    connection: &mut SqliteConnection,
-    sealer: &Sealer,
-) -> Result<(), Error> {
+async fn put_check(name: &str, connection: &mut Transaction, sealer: &Sealer) -> Result<(), Error> {
     let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
     put(name, connection, "seal_check", &check).await
 }
@@ -266,7 +259,7 @@ async fn put_check(
 /// Says that the rows are listed from now on, in a store where no table of many rows has a seal yet.
 pub(super) async fn put_listed_check(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sealer: &Sealer,
 ) -> Result<(), Error> {
     let check = sealer.seal(LISTED_CHECK_TEXT, CHECK_ROW)?;
@@ -276,7 +269,7 @@ pub(super) async fn put_listed_check(
 /// Seals the list of the rows as they are now; only after [`check_list`] in the same transaction.
 pub(super) async fn put_list(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     sealer: &Sealer,
     table: Table,
     rows: &RowList,
@@ -288,23 +281,24 @@ pub(super) async fn put_list(
 /// What `store_meta` has under `key`.
 pub(super) async fn value(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     key: &str,
 ) -> Result<Option<String>, Error> {
-    sqlx::query_scalar("select value from store_meta where name = $1")
+    let found: Option<(String,)> = query_as("select value from store_meta where name = $1")
         .bind(key)
         .fetch_optional(connection)
         .await
-        .map_err(|source| Error::store(name, source))
+        .map_err(|source| Error::store(name, source))?;
+    Ok(found.map(|(value,)| value))
 }
 
 pub(super) async fn put(
     name: &str,
-    connection: &mut SqliteConnection,
+    connection: &mut Transaction,
     key: &str,
     value: &str,
 ) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "insert into store_meta (name, value) values ($1, $2) \
          on conflict (name) do update set value = excluded.value",
     )
@@ -312,6 +306,5 @@ pub(super) async fn put(
     .bind(value)
     .execute(connection)
     .await
-    .map(|_| ())
     .map_err(|source| Error::store(name, source))
 }

@@ -1,3 +1,6 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
 use super::*;
 use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
@@ -252,7 +255,7 @@ async fn a_store_that_another_process_holds_is_named_so_and_is_usable_afterwards
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
     let other = Store::open(&path, Some(KEY)).await.unwrap();
-    let begun = other.pool.begin_with("begin exclusive").await.unwrap();
+    let begun = other.pool().begin_with("begin exclusive").await.unwrap();
     let error = Store::open(&path, Some(KEY)).await.unwrap_err();
     assert!(matches!(error, Error::StoreBusy { .. }), "{error:?}");
     assert!(error.to_string().contains("issuer.db: another process"));
@@ -293,12 +296,12 @@ async fn a_sealed_key_that_was_moved_to_another_row_is_damage() {
     let [a, b] = ["a", "b"].map(|kid| key(kid, KeyState::Published));
     add(&store, &[a, b]).await.unwrap();
     let moved = "update signing_keys set sealed_private = (select sealed_private from signing_keys where kid = 'a')";
-    sqlx::query(moved).execute(&store.pool).await.unwrap();
+    sqlx::query(moved).execute(store.pool()).await.unwrap();
     let error = store.keys().await.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("\"b\""), "{error}");
     // The seal of the row itself says so too, whatever the list of rows says.
-    let mut connection = store.pool.acquire().await.unwrap();
-    let rows = key_rows::read(&mut connection).await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    let rows = key_rows::read(&mut transaction).await.unwrap();
     let error = rows[1]
         .record("store", &store.sealer)
         .map(|_| ())
@@ -316,12 +319,12 @@ async fn make_old(path: &Path, more: &[&'static str]) {
         .unwrap();
     sqlx::query("update store_meta set value = $1 where name = 'seal_check'")
         .bind(old_check)
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     let forget = "delete from store_meta where name like 'rows_of_%'";
     for sql in [forget].iter().chain(more) {
-        sqlx::query(*sql).execute(&store.pool).await.unwrap();
+        sqlx::query(*sql).execute(store.pool()).await.unwrap();
     }
     store.close().await;
 }
@@ -340,7 +343,7 @@ async fn a_store_of_an_older_version_opens_and_its_rows_are_held_from_then_on() 
     }
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     sqlx::query("update clients set scope = 'x y'")
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     let error = store.clients().await.unwrap_err();

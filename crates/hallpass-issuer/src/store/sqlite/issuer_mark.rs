@@ -21,7 +21,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(5);
 
 /// Says that an issuer runs on `file` of the store at `path`, until what comes back is dropped. `None` where that cannot be said, as in a
 /// folder that cannot be written: then commands cannot tell.
-pub(in crate::store) async fn put(path: &Path, file: (u64, u64)) -> Option<File> {
+pub(super) async fn put(path: &Path, file: (u64, u64)) -> Option<File> {
     let mark = with_suffix(path, SUFFIX);
     private_file::check(&mark).ok()?;
     let mut mark = options()
@@ -47,7 +47,7 @@ pub(in crate::store) async fn put(path: &Path, file: (u64, u64)) -> Option<File>
 ///
 /// # Errors
 /// [`Error::IssuerOnOtherFile`].
-pub(in crate::store) fn check(path: &Path) -> Result<(), Error> {
+pub(super) fn check(path: &Path) -> Result<(), Error> {
     let other = || Error::IssuerOnOtherFile {
         store: path.display().to_string(),
     };

@@ -19,10 +19,7 @@ const SUFFIX: &str = ".key";
 /// # Errors
 /// [`Error::SealingKeyMissing`] when the store exists without it: a new key could not open the store;
 /// [`Error::SealingKeyFile`] when the file holds no key.
-pub(in crate::store) fn read_or_create(
-    store: &Path,
-    store_exists: bool,
-) -> Result<Zeroizing<String>, Error> {
+pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizing<String>, Error> {
     let path = beside(store);
     private_file::check(&path)?;
     match std::fs::read_to_string(&path).map(Zeroizing::new) {
@@ -64,7 +61,7 @@ pub(in crate::store) fn read_or_create(
 }
 
 /// The path of that file.
-pub(in crate::store) fn beside(store: &Path) -> PathBuf {
+pub(super) fn beside(store: &Path) -> PathBuf {
     with_suffix(store, SUFFIX)
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::File`].
-pub(in crate::store) fn check(path: &Path) -> Result<(), Error> {
+pub(super) fn check(path: &Path) -> Result<(), Error> {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(io_error(path)(io::Error::other("it is not a file"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => check_folder(path),
@@ -38,13 +38,13 @@ fn check_folder(path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::File`].
-pub(in crate::store) fn create(path: &Path) -> Result<(), Error> {
+pub(super) fn create(path: &Path) -> Result<(), Error> {
     let created = options().create(true).truncate(false).open(path);
     created.map(|_| ()).map_err(io_error(path))
 }
 
 /// A file beside another one.
-pub(in crate::store) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -52,18 +52,18 @@ pub(in crate::store) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Which file the name means now. Where the system does not number its files, all are alike.
 #[cfg(unix)]
-pub(in crate::store) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 #[cfg(not(unix))]
-pub(in crate::store) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|_| (0, 0))
 }
 
 /// Write access with mode 0600 where the system knows modes.
-pub(in crate::store) fn options() -> OpenOptions {
+pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]
@@ -71,7 +71,7 @@ pub(in crate::store) fn options() -> OpenOptions {
     options
 }
 
-pub(in crate::store) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |source| Error::File {
         path: path.to_owned(),
         source,

@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// [`Error::StoreBusy`] after ten seconds, [`Error::File`].
-pub(in crate::store) async fn take(store: &Path) -> Result<Option<File>, Error> {
+pub(super) async fn take(store: &Path) -> Result<Option<File>, Error> {
     let path = with_suffix(store, SUFFIX);
     private_file::check(&path)?;
     let file = match options().create(true).truncate(false).open(&path) {

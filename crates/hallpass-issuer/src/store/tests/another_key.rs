@@ -40,7 +40,7 @@ async fn what_was_written_from_outside_is_not_sealed_anew() {
     let store = Store::open(&path, Some(OTHER_KEY)).await.unwrap();
     add(&store, &[key("a", KeyState::Signing)]).await.unwrap();
     sqlx::query("update signing_keys set created_at = 1")
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     store.close().await;

@@ -13,7 +13,7 @@ fn foreign_row(kid: &str) -> String {
 async fn write(store: &Store, statements: impl IntoIterator<Item = String>) {
     for sql in statements {
         let sql = sqlx::AssertSqlSafe(sql);
-        sqlx::query(sql).execute(&store.pool).await.unwrap();
+        sqlx::query(sql).execute(store.pool()).await.unwrap();
     }
 }
 

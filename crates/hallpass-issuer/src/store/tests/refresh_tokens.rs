@@ -83,7 +83,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
     let scope = words.join(" ");
     let first = begin(&families, &store, &scope).await;
     let pages = |most: u32| sqlx::AssertSqlSafe(format!("pragma max_page_count = {most}"));
-    sqlx::query(pages(1)).execute(&store.pool).await.unwrap();
+    sqlx::query(pages(1)).execute(store.pool()).await.unwrap();
     let mut begun = Ok(None);
     for _ in 0..50 {
         begun = families
@@ -104,7 +104,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
         .unwrap();
     assert!(before.used_at.is_none());
     sqlx::query(pages(10_000))
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     let (second, _) = present(&families, &store, &first).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
     let check = store.sealer.seal(check, b"store check").unwrap();
     sqlx::query("update store_meta set value = $1 where name = 'seal_check'")
         .bind(check)
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     for sql in [
@@ -137,11 +137,11 @@ async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
         "delete from store_meta where name = 'refresh_families'",
         "delete from _sqlx_migrations where version = 4",
     ] {
-        let done = sqlx::query(sql).execute(&store.pool).await.unwrap();
+        let done = sqlx::query(sql).execute(store.pool()).await.unwrap();
         assert!(sql.starts_with("drop") || done.rows_affected() == 1);
     }
     let later: i64 = sqlx::query_scalar("select max(version) from _sqlx_migrations")
-        .fetch_one(&store.pool)
+        .fetch_one(store.pool())
         .await
         .unwrap();
     assert!(later > 4, "one that came after it is there already");
@@ -179,7 +179,7 @@ async fn a_store_whose_parts_were_sealed_apart_is_held_together_from_then_on() {
     ];
     for sql in as_it_was {
         let sql = sqlx::AssertSqlSafe(sql);
-        sqlx::query(sql).execute(&store.pool).await.unwrap();
+        sqlx::query(sql).execute(store.pool()).await.unwrap();
     }
     store.close().await;
 
@@ -200,8 +200,8 @@ async fn a_store_whose_parts_were_sealed_apart_is_held_together_from_then_on() {
              update store_meta set value = (select value from kept where name = '{name}') where name = '{name}'"
         );
         let swap = sqlx::AssertSqlSafe(swap);
-        sqlx::raw_sql(swap).execute(&store.pool).await.unwrap();
-        let pool = store.pool.clone();
+        sqlx::raw_sql(swap).execute(store.pool()).await.unwrap();
+        let pool = store.pool().clone();
         let error = match name {
             "seal_check" => Store::open(&path, Some(KEY)).await.map(|_| ()),
             _ => RefreshFamilies::open(&store).await.map(|_| ()),

@@ -19,20 +19,20 @@ async fn trying_whether_it_can_be_written_leaves_no_trace_and_finds_what_is_in_t
 
     // As on a disk that is full or read only: SQLite says so at the first write.
     sqlx::query("pragma query_only = on")
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     store.try_writing().await.unwrap_err();
     assert_eq!(store.standing().writes(), Access::Fails);
     sqlx::query("pragma query_only = off")
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .unwrap();
     store.try_writing().await.unwrap();
     assert_eq!(store.standing().writes(), Access::Works);
 
     // One that reads keeps writers from the end of their work: it counts as in the way too.
-    let mut reader = other.pool.begin().await.unwrap();
+    let mut reader = other.pool().begin().await.unwrap();
     sqlx::query("select count(*) from signing_keys")
         .execute(&mut *reader)
         .await

@@ -1,0 +1,95 @@
+//! The database below the store: what each kind does in its own way.
+
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::query::query_as;
+use super::sqlite::SqliteFile;
+use super::transaction::Transaction;
+use crate::error::Error;
+
+/// One that is open.
+#[derive(Debug)]
+pub(super) enum Database {
+    /// Embedded: one file.
+    Sqlite(SqliteFile),
+}
+
+impl Database {
+    /// A transaction that only reads, all of it as it was at one moment.
+    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.begin().await,
+        }
+    }
+
+    /// A transaction that will write: it waits for its turn now, so that what it reads first stays true.
+    pub(super) async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.begin_write().await,
+        }
+    }
+
+    /// Changes whenever another connection, of whatever process, has written.
+    pub(super) async fn version(&self) -> Result<i64, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.version().await,
+        }
+    }
+
+    /// An issuer runs on it from now on: no statement waits for longer than a request may.
+    pub(super) async fn serve(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.serve().await,
+        }
+    }
+
+    /// Whether it is still the one that was opened; `None` where that cannot be known now.
+    pub(super) async fn is_in_place(&self) -> Option<bool> {
+        match self {
+            Self::Sqlite(file) => file.is_in_place().await,
+        }
+    }
+
+    /// Takes every lock that writing needs, writes, and takes it back.
+    pub(super) async fn try_writing(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.try_writing().await,
+        }
+    }
+
+    /// Later statements fail.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(file) => file.close().await,
+        }
+    }
+
+    /// Brings the tables up to date.
+    pub(super) async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
+        match self {
+            Self::Sqlite(file) => migrator.run(file.pool()).await,
+        }
+    }
+
+    /// Whether it has a table of that name.
+    pub(super) async fn has_table(
+        &self,
+        transaction: &mut Transaction,
+        name: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let sql = match self {
+            Self::Sqlite(_) => "select count(*) from sqlite_master where name = $1",
+        };
+        let found: Vec<(i64,)> = query_as(sql).bind(name).fetch_all(transaction).await?;
+        Ok(found.iter().any(|(count,)| *count > 0))
+    }
+}
+
+/// A transaction for what is begun before the store is open.
+///
+/// # Errors
+/// Those of the store that is called `name`.
+pub(super) async fn begin_write(name: &str, database: &Database) -> Result<Transaction, Error> {
+    let begun = database.begin_write().await;
+    begun.map_err(|source| Error::store(name, source))
+}

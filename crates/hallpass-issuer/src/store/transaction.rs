@@ -1,0 +1,45 @@
+//! A transaction of the database below the store, whichever that is. What is done in it is asked by [`query`](super::query).
+
+use sqlx::Sqlite;
+
+/// All that is done in it counts from its commit on, or none of it. Dropped, it is taken back.
+pub(crate) struct Transaction {
+    pub(super) of: Of,
+    /// Whether a statement of it failed. Then it cannot be committed: what is left of it is not what was meant.
+    pub(super) has_failed: bool,
+}
+
+/// Which database it is of.
+pub(super) enum Of {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+}
+
+impl Transaction {
+    /// # Errors
+    /// Those of the database. After one of them it may have counted all the same, when the answer was lost.
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        if self.has_failed {
+            let problem = "a statement of the transaction has failed";
+            return Err(sqlx::Error::Protocol(problem.to_owned()));
+        }
+        match self.of {
+            Of::Sqlite(transaction) => transaction.commit().await,
+        }
+    }
+
+    /// Ends it with nothing changed.
+    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self.of {
+            Of::Sqlite(transaction) => transaction.rollback().await,
+        }
+    }
+}
+
+impl From<sqlx::Transaction<'static, Sqlite>> for Transaction {
+    fn from(transaction: sqlx::Transaction<'static, Sqlite>) -> Self {
+        Self {
+            of: Of::Sqlite(transaction),
+            has_failed: false,
+        }
+    }
+}
