@@ -30,6 +30,13 @@ pub fn without_comments(text: &str) -> Option<String> {
     Some(plain)
 }
 
+/// `node` as such YAML, which is JSON too.
+pub(crate) fn text_of(node: &Node) -> Option<String> {
+    let mut plain = String::new();
+    write(node, &mut plain)?;
+    Some(plain)
+}
+
 /// Readers take every value as the text that was written, so each is written as one.
 fn write(node: &Node, out: &mut String) -> Option<()> {
     match &node.value {
@@ -59,7 +66,7 @@ fn write(node: &Node, out: &mut String) -> Option<()> {
 }
 
 /// Between quotation marks; what a line cannot show is escaped (YAML 1.2, section 5.7).
-fn quote(text: &str, out: &mut String) {
+pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         let is_shown = !character.is_control()

@@ -7,6 +7,7 @@ mod lists;
 mod property;
 mod sealed;
 mod values;
+mod written;
 
 use std::collections::HashSet;
 use std::fmt::Display;

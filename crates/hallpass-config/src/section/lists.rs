@@ -178,7 +178,7 @@ impl<'a> Section<'a> {
     }
 }
 
-fn separate(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn separate(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)
         .filter(|text| !text.is_empty())
