@@ -7,10 +7,16 @@ mod ca_list;
 mod ca_request;
 mod ca_rotate;
 mod client_add;
+mod client_delete;
+mod client_disable;
+mod client_enable;
+mod client_export;
 mod client_hash;
 mod client_key;
 mod client_list;
-mod client_remove;
+mod client_rotate_secret;
+mod client_set;
+mod client_show;
 mod completions;
 mod config_check;
 #[cfg(feature = "nacos")]
@@ -122,7 +128,14 @@ impl CaCommand {
 pub(crate) enum ClientCommand {
     Add(client_add::ClientAdd),
     List(client_list::ClientList),
-    Remove(client_remove::ClientRemove),
+    Show(client_show::ClientShow),
+    Set(client_set::ClientSet),
+    RotateSecret(client_rotate_secret::ClientRotateSecret),
+    Disable(client_disable::ClientDisable),
+    Enable(client_enable::ClientEnable),
+    #[command(visible_alias = "remove")]
+    Delete(client_delete::ClientDelete),
+    Export(client_export::ClientExport),
     Hash(client_hash::ClientHash),
     Key(client_key::ClientKey),
 }
@@ -132,7 +145,13 @@ impl ClientCommand {
         match self {
             Self::Add(command) => command.run(),
             Self::List(command) => command.run(),
-            Self::Remove(command) => command.run(),
+            Self::Show(command) => command.run(),
+            Self::Set(command) => command.run(),
+            Self::RotateSecret(command) => command.run(),
+            Self::Disable(command) => command.run(),
+            Self::Enable(command) => command.run(),
+            Self::Delete(command) => command.run(),
+            Self::Export(command) => command.run(),
             Self::Hash(command) => command.run(),
             Self::Key(command) => command.run(),
         }

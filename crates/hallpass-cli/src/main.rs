@@ -2,6 +2,7 @@
 //!
 //! One file per command under `command/`; messages and exit codes are in `output`.
 
+mod client_change;
 mod command;
 mod input;
 mod issuer_store;
@@ -14,6 +15,8 @@ mod output;
 mod role;
 mod runtime;
 mod settings;
+mod shown_client;
+mod span;
 
 use std::process::ExitCode;
 

@@ -93,10 +93,14 @@ impl Failure {
 
     /// A failure of the issuer: 64 when its settings or the given keys are the reason, else 1.
     pub(crate) fn issuer(error: &hallpass_issuer::Error) -> Self {
-        use hallpass_issuer::Error;
+        use hallpass_issuer::{ClientFault, Error};
         match error {
             Error::IssuerName { .. }
             | Error::Registration { .. }
+            | Error::Client {
+                fault: ClientFault::OfConfiguration { .. },
+                ..
+            }
             | Error::Tls(_)
             | Error::ClientKeys { .. }
             | Error::SealingKeyTooShort { .. }

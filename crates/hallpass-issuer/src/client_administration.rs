@@ -1,23 +1,27 @@
-//! What `hallpass client add`, `list` and `remove` do: clients of the store, whether or not an issuer is running on it. A running issuer follows
-//! by itself.
+//! What `hallpass client ...` does: clients of the store, whether or not an issuer is running on it. A running issuer follows by itself.
+
+pub(crate) mod changes;
+mod checks;
+pub(crate) mod exported;
+mod kept_secrets;
+pub(crate) mod prepared;
+pub(crate) mod view;
 
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use hallpass_config::{Secret, without_comments};
+use hallpass_config::Secret;
 use hallpass_token::{ClientId, UnixTime};
 
-use crate::clients::secret_digest::SecretDigest;
-use crate::clients::stored_registration::StoredRegistration;
+use crate::client_administration::changes::ClientAdministration;
+use crate::client_administration::exported::ExportedClients;
+use crate::client_administration::prepared::{PreparedChange, SecretRotation};
+use crate::client_administration::view::StoredClient;
+use crate::clients::client_document::KeyChange;
+use crate::clients::revision::Revision;
 use crate::error::Error;
 use crate::settings::IssuerSettings;
-use crate::settings::client::ClientSettings;
-use crate::settings::stored_client::{self, Unusable};
 use crate::store::Store;
-use crate::stored_clients::fits;
-
-/// Most clients that a store has, those of the configuration not counted.
-const MAX_CLIENTS: usize = 1_000;
 
 /// A client that was registered in the store.
 #[derive(Clone, Debug)]
@@ -29,147 +33,212 @@ pub struct AddedClient {
     pub client_secret: Option<Secret>,
 }
 
-/// A client of the store, for a person to look at.
-#[derive(Clone, Debug)]
+/// A change of a client of the store.
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct StoredClient {
-    /// Its name.
-    pub client_id: String,
-    /// What it is registered for. `None` for the first client, which the issuer has made itself.
-    pub settings: Option<ClientSettings>,
-    /// Why it is left out with these settings.
-    pub problem: Option<String>,
+pub enum ClientChangeRequest<'r> {
+    /// Replaces what it is registered for by the one client of a text, which problems call by the first of the two. It keeps its secrets.
+    Set {
+        /// What problems call the text, and the text.
+        text: (&'r str, &'r str),
+    },
+    /// Gives it a new secret.
+    RotateSecret {
+        /// Its name.
+        client_id: &'r str,
+        /// What becomes of the present one.
+        rotation: SecretRotation,
+    },
+    /// Lets it get no token any more, and takes back what it has.
+    Disable {
+        /// Its name.
+        client_id: &'r str,
+        /// Leaves what it has got until its end.
+        keeps_tokens: bool,
+    },
+    /// Lets it get tokens again.
+    Enable {
+        /// Its name.
+        client_id: &'r str,
+    },
+    /// Takes it out of the store, and takes back what it has.
+    Delete {
+        /// Its name.
+        client_id: &'r str,
+        /// Leaves what it has got until its end.
+        keeps_tokens: bool,
+    },
 }
 
-/// Registers the one client of `text`, which has the form of the configuration (`issuer.clients`) and which problems call `name`.
+/// A change that was made, or that is about to be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientChanged {
+    /// Whose.
+    pub client_id: ClientId,
+    /// Which keys of its registration are other ones; none where secrets alone have changed.
+    pub keys: Vec<KeyChange>,
+    /// Whether there was nothing to change.
+    pub is_nothing: bool,
+    /// The secret that was made for it, in clear for the only time.
+    pub client_secret: Option<Secret>,
+    /// Until when the secret before that one counts, in seconds since 1970.
+    pub previous_until: Option<u64>,
+}
+
+/// Registers the one client of `text`, which has the form of the configuration (`issuer.clients`) or is that list itself, and which problems
+/// call `name`.
 ///
 /// A client that proves itself by a secret and has none gets one. `show` sees the client before it is stored: the store keeps a digest only. The
 /// store is created when there is none. Not stored are secrets in clear, files and comments; what belongs to others is refused.
 ///
 /// # Errors
-/// [`Error::Registration`] when the text cannot be used, or the name is taken; [`Error::FirstClientNotShown`] when `show` fails; the errors
-/// of opening and writing the store. Nothing is stored then.
+/// [`Error::Registration`] when the text cannot be used, [`Error::Client`] when the name is taken; [`Error::FirstClientNotShown`] when `show`
+/// fails; the errors of opening and writing the store. Nothing is stored then.
 pub async fn add_client(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,
-    (name, text): (&str, &str),
+    text: (&str, &str),
     show: impl FnOnce(&AddedClient) -> std::io::Result<()>,
 ) -> Result<AddedClient, Error> {
-    let (registration, client, client_secret) = read(name, text)?;
-    let refused = |problem: String| Error::Registration {
-        client_id: client.client_id.to_string(),
-        problem,
-    };
-    fits(settings, &client).map_err(refused)?;
+    // Before a store is made for it.
+    checks::check_text(settings, text)?;
     Store::check_reaches_issuer(settings.place())?;
     let store = Store::open(settings.place(), settings.sealing_keys()).await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let mut prepared = clients.prepare_add(text).await?;
     let added = AddedClient {
-        client_id: client.client_id.clone(),
-        client_secret,
+        client_id: prepared.client_id.clone(),
+        client_secret: prepared.secret.take(),
     };
-    let taken = store.client_names().await?;
-    if taken.contains(added.client_id.as_str()) {
-        return Err(refused(
-            "the store has a client of this name: remove that first".to_owned(),
-        ));
-    }
-    if taken.len() >= MAX_CLIENTS {
-        return Err(refused(format!(
-            "the store has {MAX_CLIENTS} clients, which is the most"
-        )));
-    }
     show(&added).map_err(|source| Error::FirstClientNotShown { source })?;
-    let now = UnixTime::from(clock.now());
-    store
-        .register_client(&added.client_id, registration, now)
-        .await?;
+    clients.commit(vec![prepared]).await?;
     store.close().await;
     Ok(added)
 }
 
-/// The text as it is kept, what it says, and the secret that was made for it.
-fn read(
-    name: &str,
-    text: &str,
-) -> Result<(StoredRegistration, ClientSettings, Option<Secret>), Error> {
-    let refused = |unusable: Unusable| Error::Registration {
-        client_id: name.to_owned(),
-        problem: unusable.to_string(),
-    };
-    let stored = |settings: &str, secret_digest| StoredRegistration {
-        settings: settings.to_owned(),
-        secret_digest,
-    };
-    // First as it was written: problems are told with its lines.
-    let (secret, digest) = match stored_client::read_new(name, &stored(text, None)) {
-        Ok(_) => (None, None),
-        // Only then: a digest would go before a secret that the text has in clear.
-        Err(Unusable::WithoutSecret) => {
-            let (secret, digest) = SecretDigest::generate()?;
-            let digest = digest.to_string();
-            let with_secret = stored(text, Some(digest.clone()));
-            stored_client::read_new(name, &with_secret).map_err(|problem| {
-                refused(match problem {
-                    // The first entry has a secret now, so another one has none.
-                    Unusable::WithoutSecret => stored_client::not_one(name),
-                    problem => problem,
-                })
-            })?;
-            (Some(secret), Some(digest))
+/// Changes a client of the store. `show` sees what is about to happen, a new secret among it, before it does: the store keeps a digest only.
+/// With `expected` nothing is changed unless the client is in that very state.
+///
+/// # Errors
+/// [`Error::Registration`] for a text that cannot be used; [`Error::Client`] when the store has no such client, it is in another state, stands
+/// in the configuration, or cannot be changed so; [`Error::FirstClientNotShown`] when `show` fails; [`Error::StoreMissing`], and those of opening
+/// and writing the store. Nothing is changed then.
+pub async fn change_client(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    request: ClientChangeRequest<'_>,
+    expected: Option<Revision>,
+    show: impl FnOnce(&ClientChanged) -> std::io::Result<()>,
+) -> Result<ClientChanged, Error> {
+    Store::check_reaches_issuer(settings.place())?;
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let prepared = prepare(&clients, request, expected).await?;
+    let changed = changed(&prepared);
+    show(&changed).map_err(|source| Error::FirstClientNotShown { source })?;
+    clients.commit(vec![prepared]).await?;
+    store.close().await;
+    Ok(changed)
+}
+
+async fn prepare(
+    clients: &ClientAdministration<'_>,
+    request: ClientChangeRequest<'_>,
+    expected: Option<Revision>,
+) -> Result<PreparedChange, Error> {
+    use ClientChangeRequest::{Delete, Disable, Enable, RotateSecret, Set};
+    match request {
+        Set { text } => clients.prepare_set(text, expected).await,
+        RotateSecret {
+            client_id,
+            rotation,
+        } => {
+            clients
+                .prepare_rotation(client_id, rotation, expected)
+                .await
         }
-        Err(unusable) => return Err(refused(unusable)),
+        Disable {
+            client_id,
+            keeps_tokens,
+        } => {
+            let disabled = clients.prepare_enabling(client_id, (false, keeps_tokens), expected);
+            disabled.await
+        }
+        Enable { client_id } => {
+            let enabled = clients.prepare_enabling(client_id, (true, true), expected);
+            enabled.await
+        }
+        Delete {
+            client_id,
+            keeps_tokens,
+        } => {
+            clients
+                .prepare_deletion(client_id, keeps_tokens, expected)
+                .await
+        }
+    }
+}
+
+fn changed(prepared: &PreparedChange) -> ClientChanged {
+    let keys = match (&prepared.before, &prepared.after) {
+        (Some(before), Some(after)) => before.changes_to(after),
+        _ => Vec::new(),
     };
-    let kept = without_comments(text).ok_or_else(|| Error::Registration {
-        client_id: name.to_owned(),
-        problem: format!("{name}: must be one YAML document"),
-    })?;
-    let kept = stored(&kept, digest);
-    let client = stored_client::read_new(name, &kept).map_err(refused)?;
-    Ok((kept, client, secret))
+    ClientChanged {
+        client_id: prepared.client_id.clone(),
+        keys,
+        is_nothing: prepared.is_nothing(),
+        client_secret: prepared.secret.clone(),
+        previous_until: prepared.previous_until.map(UnixTime::as_secs),
+    }
 }
 
 /// The clients of the store, and which of them fit these settings.
 ///
 /// # Errors
 /// [`Error::StoreMissing`], and those of opening and reading the store.
-pub async fn stored_clients(settings: &IssuerSettings) -> Result<Vec<StoredClient>, Error> {
+pub async fn stored_clients(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<StoredClient>, Error> {
     let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
-    let registrations = store.registrations().await?;
-    let first = store.clients().await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let all = clients.page(None, usize::MAX).await;
     store.close().await;
-    let mut all: Vec<_> = first
-        .iter()
-        .map(|client| StoredClient {
-            client_id: client.client_id.to_string(),
-            settings: None,
-            problem: None,
-        })
-        .collect();
-    for (client_id, registration) in registrations {
-        let read = stored_client::read(&client_id, &registration);
-        let problem = match &read {
-            Ok(client) => fits(settings, client).err(),
-            Err(unusable) => Some(unusable.to_string()),
-        };
-        all.push(StoredClient {
-            client_id,
-            settings: read.ok(),
-            problem,
-        });
-    }
-    all.sort_by(|one, other| one.client_id.cmp(&other.client_id));
-    Ok(all)
+    all
 }
 
-/// Takes a client out of the store: it gets no token from then on. Those that it has are good until they end, unless they are revoked.
-/// `false`: the store had none of this name.
+/// The client of the store that has this name.
 ///
 /// # Errors
-/// [`Error::StoreMissing`], and those of opening and writing the store.
-pub async fn remove_client(settings: &IssuerSettings, client_id: &str) -> Result<bool, Error> {
-    Store::check_reaches_issuer(settings.place())?;
+/// [`Error::Client`] when there is none; [`Error::StoreMissing`], and those of opening and reading the store.
+pub async fn stored_client(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    client_id: &str,
+) -> Result<StoredClient, Error> {
     let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
-    let removed = store.remove_client(client_id).await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let client = clients.show(client_id).await;
     store.close().await;
-    Ok(removed)
+    client
+}
+
+/// The clients of the store called `client_ids`, or all of them, in the form of the configuration; with the digests of their secrets when that is
+/// wanted.
+///
+/// # Errors
+/// [`Error::Client`] when one is not there; [`Error::StoreMissing`], and those of opening and reading the store.
+pub async fn exported_clients(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    client_ids: &[String],
+    with_digests: bool,
+) -> Result<ExportedClients, Error> {
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let exported = ExportedClients::of(&clients, client_ids, with_digests).await;
+    store.close().await;
+    exported
 }

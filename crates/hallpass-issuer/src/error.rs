@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hallpass_tls::TlsError;
-use hallpass_token::SealingError;
+use hallpass_token::{ClientId, SealingError};
 use sqlx::migrate::MigrateError;
+
+use crate::clients::client_fault::ClientFault;
 
 /// Why the issuer could not start, import, or take new settings.
 ///
@@ -32,6 +34,14 @@ pub enum Error {
         client_id: String,
         /// What is wrong with it; never its secret.
         problem: String,
+    },
+    /// A client of the store is not changed, though nothing is wrong with its registration.
+    #[error("client {client_id:?}: {fault}")]
+    Client {
+        /// Which client.
+        client_id: String,
+        /// Why not.
+        fault: ClientFault,
     },
     /// An issuer that should be trusted cannot be, as the settings have it.
     #[error("trusted issuer {name:?}: {problem}")]
@@ -270,6 +280,12 @@ impl Error {
             self,
             Self::Registration { .. } | Self::ClientKeys { .. } | Self::TrustedIssuer { .. }
         )
+    }
+
+    /// Why the client is not changed.
+    pub(crate) fn client(client_id: &ClientId, fault: ClientFault) -> Self {
+        let client_id = client_id.to_string();
+        Self::Client { client_id, fault }
     }
 
     /// What the database said of the store that is called `name`.

@@ -81,19 +81,26 @@ pub use crate::authority::administration::{
     AuthorityInfo, authority_bundle, authority_report, distrust_authority, rotate_authority,
 };
 pub use crate::authority::record::AuthorityState;
+pub use crate::client_administration::exported::ExportedClients;
+pub use crate::client_administration::prepared::SecretRotation;
+pub use crate::client_administration::view::{StoredClient, StoredSecret};
 pub use crate::client_administration::{
-    AddedClient, StoredClient, add_client, remove_client, stored_clients,
+    AddedClient, ClientChangeRequest, ClientChanged, add_client, change_client, exported_clients,
+    stored_client, stored_clients,
 };
 pub use crate::clients::assertion_rule::{
     AssertionRule, ClaimCondition, ClaimPattern, InvalidClaimPattern,
 };
 pub use crate::clients::authentication::SecretPlace;
 pub use crate::clients::certificate_names::CertificateNames;
+pub use crate::clients::client_document::{ClientDocument, KeyChange};
+pub use crate::clients::client_fault::ClientFault;
 pub use crate::clients::client_keys::ClientKeys;
 pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::profile::ClientProfile;
 pub use crate::clients::registration::{GrantType, GrantTypes};
+pub use crate::clients::revision::{InvalidRevision, Revision};
 pub use crate::clients::secret_digest::SecretDigest;
 pub use crate::deny_list::NewRevocations;
 pub use crate::error::Error;

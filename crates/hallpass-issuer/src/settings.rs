@@ -32,7 +32,6 @@ pub(crate) mod dpop;
 mod exchange;
 mod keys;
 pub(crate) mod listener_tls;
-mod moment;
 mod names;
 pub(crate) mod profile;
 pub(crate) mod stored_client;

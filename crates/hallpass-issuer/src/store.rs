@@ -5,6 +5,7 @@
 
 pub(crate) mod authorities;
 mod authority_rows;
+pub(crate) mod client_changes;
 mod client_rows;
 mod clients;
 mod database;

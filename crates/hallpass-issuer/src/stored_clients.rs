@@ -12,13 +12,13 @@ use crate::settings::client::ClientSettings;
 use crate::settings::client_certificates;
 use crate::settings::listener_tls::unmet_need;
 use crate::settings::profile;
-use crate::settings::stored_client::{self, Unusable};
+use crate::settings::stored_client;
 use crate::store::Store;
 
 /// What was read before: a text is parsed once, and what is wrong is said once, however often the store changes.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    read: BTreeMap<StoredRegistration, Result<ClientSettings, Unusable>>,
+    read: BTreeMap<StoredRegistration, Result<ClientSettings, String>>,
     /// Why clients are left out, by their names.
     left_out: BTreeMap<String, String>,
 }
@@ -41,7 +41,7 @@ pub(crate) async fn with_stored<'s>(
     for (id, registration) in stored {
         let known = before.read.remove(&registration);
         let read = known.unwrap_or_else(|| stored_client::read(&id, &registration));
-        let usable = read.as_ref().map_err(ToString::to_string);
+        let usable = read.as_ref().map_err(Clone::clone);
         match usable.and_then(|client| fits(settings, client)) {
             Ok(client) => all.clients.push(client.clone()),
             Err(problem) => {

@@ -8,9 +8,7 @@ use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass::token::Algorithm;
-use hallpass_issuer::{
-    AudienceSettings, ClientAuthentication, ClientSettings, GrantType, IssuerSettings,
-};
+use hallpass_issuer::{AudienceSettings, ClientAuthentication, ClientSettings, IssuerSettings};
 use hallpass_issuer::{
     Imported, IssuerServer, KeyState, NewRevocations, RevocationEnd, RevocationTarget,
     RunningIssuer, import_keys, key_report, revoke, taint_key,
@@ -311,19 +309,10 @@ fn client(
     scopes: &str,
     audience: &str,
 ) -> Result<ClientSettings, BoxError> {
+    let secret = ClientAuthentication::chosen_secret(Secret::new(secret));
     Ok(ClientSettings {
-        client_id: id.parse()?,
-        authentication: ClientAuthentication::chosen_secret(Secret::new(secret)),
         scope: scopes.parse()?,
         audiences: vec![audience.parse()?],
-        grant_types: [GrantType::ClientCredentials].into_iter().collect(),
-        token_life: None,
-        dpop_bound_access_tokens: false,
-        tls_client_certificate_bound_access_tokens: false,
-        profile: None,
-        refresh_token_life: None,
-        exchange: Vec::new(),
-        may_revoke: Vec::new(),
-        certificate: None,
+        ..ClientSettings::new(id.parse()?, secret)
     })
 }

@@ -5,9 +5,10 @@ use hallpass_issuer::{
     ClientAuthentication, ClientProfile, ClientSettings, StoredClient, stored_clients,
 };
 
-use crate::issuer_store::IssuerStore;
+use crate::issuer_store::{IssuerStore, clock};
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
+use crate::shown_client::ShownClient;
 
 /// Show the clients of the issuer's store
 ///
@@ -15,6 +16,9 @@ use crate::runtime;
 /// configuration, so that the issuer leaves it out, is shown with the reason.
 #[derive(Args, Debug)]
 pub(crate) struct ClientList {
+    /// Print one JSON object a line, a line for each client.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     store: IssuerStore,
 }
@@ -22,10 +26,13 @@ pub(crate) struct ClientList {
 impl ClientList {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let settings = self.store.settings()?;
-        let clients = runtime::block_on(stored_clients(&settings))?;
+        let clients = runtime::block_on(stored_clients(&settings, &clock()))?;
         let clients = clients.map_err(|error| Failure::issuer(&error))?;
         for client in &clients {
-            output::print_line(&line(client))?;
+            match self.json {
+                true => output::print_json(&ShownClient::of(client))?,
+                false => output::print_line(&line(client))?,
+            }
         }
         Ok(Exit::Ok)
     }
@@ -34,8 +41,9 @@ impl ClientList {
 fn line(client: &StoredClient) -> String {
     let mut line = client.client_id.clone();
     match &client.settings {
-        None => line.push_str("  the first client"),
+        Some(_) if client.is_first => line.push_str("  the first client"),
         Some(settings) => line.push_str(&registered(settings)),
+        None => {}
     }
     if let Some(problem) = &client.problem {
         line.push_str("\n  left out: ");
@@ -53,6 +61,7 @@ fn registered(client: &ClientSettings) -> String {
         ClientAuthentication::SelfSignedTlsClientAuth(_) => "self_signed_tls_client_auth",
         ClientAuthentication::FederatedJwt(_) => "federated_jwt",
     };
+    let disabled = if client.enabled { "" } else { "disabled, " };
     let audiences: Vec<_> = client.audiences.iter().map(AsRef::as_ref).collect();
     let is_bound =
         client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens;
@@ -63,7 +72,7 @@ fn registered(client: &ClientSettings) -> String {
         None => "",
     };
     format!(
-        "  {method}{bound}{profile}; grants {}; scopes {}; audiences {}; {} exchange rules",
+        "  {disabled}{method}{bound}{profile}; grants {}; scopes {}; audiences {}; {} exchange rules",
         grants.join(" "),
         shown(client.scope.as_str()),
         shown(&audiences.join(" ")),

@@ -7,7 +7,7 @@ use hallpass_issuer::{RevocationEnd, RevocationTarget, Revoked, revoke};
 
 use crate::issuer_store::{IssuerStore, clock};
 use crate::output::{self, Exit, Failure};
-use crate::{moment, runtime};
+use crate::{moment, runtime, span};
 
 /// Take back a token, or all tokens of a client, of a subject or of a key
 ///
@@ -35,7 +35,7 @@ pub(crate) struct Revoke {
     only_issued: bool,
     /// For how long, such as `90s`, `15m`, `12h` or `30d`. Default: until every token has ended that was issued so far, which
     /// is a day and five minutes.
-    #[arg(long = "for", value_name = "TIME", value_parser = span, conflicts_with = "until")]
+    #[arg(long = "for", value_name = "TIME", value_parser = span::parse, conflicts_with = "until")]
     life: Option<Duration>,
     /// Until when, such as `2026-12-31T18:00:00Z`.
     #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
@@ -121,51 +121,5 @@ impl Revoke {
         // The command line was read by then.
         let missing = || Failure::usage("say what is to be revoked");
         target.zip(name).ok_or_else(missing)
-    }
-}
-
-/// A whole number of seconds, minutes, hours or days.
-fn span(text: &str) -> Result<Duration, &'static str> {
-    const SAY: &str = "must be such as 90s, 15m, 12h or 30d";
-    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-    let (digits, unit) = text.split_at(digits.len());
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(SAY),
-    };
-    let number: u64 = digits.parse().map_err(|_| SAY)?;
-    let seconds = number.checked_mul(seconds).ok_or(SAY)?;
-    Ok(Duration::from_secs(seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_has_its_unit() {
-        for (text, seconds) in [
-            ("90s", 90),
-            ("15m", 900),
-            ("12h", 43_200),
-            ("30d", 2_592_000),
-        ] {
-            assert_eq!(span(text), Ok(Duration::from_secs(seconds)));
-        }
-        for bad in [
-            "",
-            "90",
-            "s",
-            "-1s",
-            "1w",
-            "1.5h",
-            "99999999999999999999d",
-            "9999999999999999d",
-        ] {
-            assert!(span(bad).is_err(), "{bad}");
-        }
     }
 }

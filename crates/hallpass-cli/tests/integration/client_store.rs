@@ -1,4 +1,4 @@
-//! `hallpass client add`, `list` and `remove`, beside a running issuer and without one.
+//! `hallpass client add`, `list` and the rest, beside a running issuer and without one.
 
 use std::fs;
 use std::thread;
@@ -102,13 +102,14 @@ fn a_client_is_added_beside_a_running_issuer_shown_and_taken_away() {
 
     assert_eq!(
         store.client(&["remove", "batch"]).stdout,
-        "removed    batch\n"
+        "deleted    batch\n"
     );
     until("it gets no more", || store.token(&issuer, secret) != 0);
     let gone = store.client(&["remove", "batch"]);
     assert_eq!(gone.code, 1);
     assert!(
-        gone.stderr.contains("the store has no client batch"),
+        gone.stderr
+            .contains("client \"batch\": the store has no client of this name"),
         "{gone:?}"
     );
     assert_eq!(issuer.stop(), 0);
@@ -228,5 +229,116 @@ fn a_token_that_is_bound_to_a_key_is_printed_as_one() {
         assert_eq!(printed.code, 0, "{printed:?}");
         assert_eq!(printed.json()["token_type"], expected);
     }
+    assert_eq!(issuer.stop(), 0);
+}
+
+fn secret_of(shown: &Outcome) -> String {
+    let mut lines = shown.stdout.lines();
+    let secret = lines.find_map(|line| line.strip_prefix("client-secret: "));
+    secret.unwrap_or_else(|| panic!("{shown:?}")).to_owned()
+}
+
+#[test]
+fn a_secret_is_rotated_a_client_is_disabled_and_enabled_and_no_secret_is_shown_twice() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let issuer = Running::start(store.folder.path(), &[]);
+    let old = secret_of(&store.add(BATCH));
+    let rotated = store.client(&["rotate-secret", "batch", "--overlap", "2h"]);
+    assert_eq!(rotated.code, 0, "{rotated:?}");
+    let new = secret_of(&rotated);
+    assert!(
+        rotated.stdout.ends_with("rotated    batch\n"),
+        "{rotated:?}"
+    );
+    until("the new secret counts", || store.token(&issuer, &new) == 0);
+    assert_eq!(store.token(&issuer, &old), 0, "and the old one beside it");
+    let third = store.client(&["rotate-secret", "batch"]);
+    assert_eq!((third.code, third.stdout.as_str()), (1, ""));
+    assert!(third.stderr.contains("--end-previous"), "{third:?}");
+    let last = store.client(&[
+        "rotate-secret",
+        "batch",
+        "--overlap",
+        "0s",
+        "--end-previous",
+        "--json",
+    ]);
+    let last = last.json()["client_secret"].as_str().unwrap().to_owned();
+    until("the others have ended", || store.token(&issuer, &new) != 0);
+    assert_ne!(store.token(&issuer, &old), 0);
+    assert_eq!(store.token(&issuer, &last), 0);
+
+    assert_eq!(
+        store.client(&["disable", "batch"]).stdout,
+        "disabled   batch\n  enabled: (default) -> false\n"
+    );
+    until("it gets no more", || store.token(&issuer, &last) != 0);
+    let listed = store.client(&["list"]).stdout;
+    assert!(listed.contains("batch  disabled, secret;"), "{listed}");
+    let shown = store.client(&["show", "batch", "--json"]).json();
+    assert_eq!(
+        (&shown["enabled"], &shown["registration"]["scopes"][0]),
+        (&false.into(), &"read".into())
+    );
+    let again = store.client(&["disable", "batch", "--json"]).json();
+    assert_eq!(again["done"], "unchanged");
+    assert_eq!(store.client(&["enable", "batch"]).code, 0);
+    until("it gets tokens again", || store.token(&issuer, &last) == 0);
+    for arguments in [
+        &["list"][..],
+        &["show", "batch"],
+        &["export"],
+        &["export", "--with-digests"],
+        &["list", "--json"],
+    ] {
+        let shown = store.client(arguments);
+        assert_eq!(shown.code, 0, "{shown:?}");
+        for secret in [&old, &new, &last] {
+            assert!(!shown.stdout.contains(secret.as_str()), "{shown:?}");
+        }
+    }
+    assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
+fn what_is_exported_is_registered_elsewhere_and_a_stale_revision_changes_nothing() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let secret = secret_of(&store.add(BATCH));
+    let revision = store.client(&["show", "batch", "--json"]).json()["revision"].clone();
+    let revision = revision.as_str().unwrap().to_owned();
+    let exported = store.client(&["export", "batch"]).stdout;
+    assert_eq!(
+        exported,
+        "hallpass:\n  issuer:\n    clients:\n      - client-id: batch\n        audiences: [logistics-service]\n        grant-types: \
+         [client_credentials, refresh_token]\n        refresh-token-life-seconds: 3600\n        scopes: [read]\n"
+    );
+    let file = store.folder.path().join("exported.yaml");
+    fs::write(&file, exported.replace("[read]", "[read, write]")).unwrap();
+    let file = file.to_str().unwrap();
+    let set = store.client(&["set", "--from-file", file, "--if-revision", &revision]);
+    assert_eq!(
+        set.stdout,
+        "changed    batch\n  scopes: [\"read\"] -> [\"read\",\"write\"]\n"
+    );
+    let stale = store.client(&["set", "--from-file", file, "--if-revision", &revision]);
+    assert_eq!((stale.code, stale.stdout.as_str()), (1, ""));
+    assert!(
+        stale.stderr.contains("somebody else has changed it"),
+        "{stale:?}"
+    );
+
+    let digests = store.client(&["export", "batch", "--with-digests"]).stdout;
+    let other = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let issuer = Running::start(other.folder.path(), &[]);
+    assert_eq!(other.add(&digests).stdout, "client-id:     batch\n");
+    until("the secret counts there", || {
+        other.token(&issuer, &secret) == 0
+    });
     assert_eq!(issuer.stop(), 0);
 }

@@ -46,7 +46,8 @@ pub(crate) fn registrations(
     process_key: &hmac::Key,
     network: &KeyNetwork,
 ) -> Result<Vec<Registration>, Error> {
-    let clients = settings.clients.iter();
+    // One that is disabled is like one that is not there, to whoever asks.
+    let clients = settings.clients.iter().filter(|client| client.enabled);
     clients
         .map(|client| {
             let (algorithm, audiences) = (settings.algorithm, &settings.audiences);

@@ -102,7 +102,8 @@ impl SecretDigest {
         self.live.clone()
     }
 
-    fn from_live(live: LiveSecret) -> Option<Self> {
+    /// What is kept of a live secret; `None` for one of the settings that is in clear there.
+    pub(crate) fn from_live(live: LiveSecret) -> Option<Self> {
         let (_kind, verifier) = live.to_stored()?;
         Some(Self {
             verifier: verifier.into(),

@@ -181,6 +181,13 @@ const OWN_KEYS: &[Key] = &[
         Kind::Section(certificate_names::KEYS),
         "Certificates that it gets of the authority of the issuer (`issuer.ca`), at `/ca/v1/certificate`: the names in them. Without it, none.",
     ),
+    Key::new(
+        "enabled",
+        Kind::Flag,
+        "`false`: it gets no token, by a refresh token neither, as if there were no such client. `hallpass client disable` writes it for \
+        a client of the store, and takes back what it has.",
+    )
+    .or("true"),
 ];
 
 /// Its keys, and what people write who come from elsewhere.
@@ -223,9 +230,35 @@ pub struct ClientSettings {
     pub may_revoke: Vec<String>,
     /// `certificate`: the names in certificates that it gets; none by default.
     pub certificate: Option<CertificateNames>,
+    /// `enabled`: whether it gets tokens at all; `true` by default.
+    pub enabled: bool,
+    /// Where it is written: the file, the line and the column. Empty where a program has made it.
+    pub written_at: String,
 }
 
 impl ClientSettings {
+    /// A client that may have nothing yet, by `client_credentials`.
+    #[must_use]
+    pub fn new(client_id: ClientId, authentication: ClientAuthentication) -> Self {
+        Self {
+            client_id,
+            authentication,
+            scope: Scope::empty(),
+            audiences: Vec::new(),
+            grant_types: [GrantType::ClientCredentials].into_iter().collect(),
+            token_life: None,
+            dpop_bound_access_tokens: false,
+            tls_client_certificate_bound_access_tokens: false,
+            profile: None,
+            refresh_token_life: None,
+            exchange: Vec::new(),
+            may_revoke: Vec::new(),
+            certificate: None,
+            enabled: true,
+            written_at: String::new(),
+        }
+    }
+
     /// `issuers` are those whose tokens it may exchange, when they can be read.
     pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Self> {
         let client_id = section.required("client-id", |section, key| {
@@ -248,6 +281,7 @@ impl ClientSettings {
         let exchange = read_exchange(section, issuers, grant_types.as_deref());
         let may_revoke = section.texts("may-revoke", |name| issuers.check_named(name));
         let certificate = certificate_names::read(section);
+        let enabled = section.flag("enabled");
         Some(Self {
             client_id: client_id?,
             authentication: authentication?,
@@ -262,6 +296,8 @@ impl ClientSettings {
             exchange: exchange?,
             may_revoke: may_revoke?,
             certificate: certificate?,
+            enabled: enabled?,
+            written_at: section.written_at(),
         })
     }
 }

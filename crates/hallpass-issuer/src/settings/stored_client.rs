@@ -1,10 +1,12 @@
 //! A client of the store: read by the parser of `issuer.clients`, from a text of the same form.
 
-use std::fmt;
-
-use hallpass_config::{Configuration, Key, Kind, Loader, Problem, Section, detect_prefix};
+use hallpass_config::{
+    Configuration, Key, Kind, Loader, Problem, Problems, Secret, Section, YamlText, detect_prefix,
+    report_doubles, without_comments,
+};
 use hallpass_token::Issuer;
 
+use crate::clients::client_document::ClientDocument;
 use crate::clients::client_keys::ClientKeys;
 use crate::clients::stored_registration::StoredRegistration;
 use crate::settings::client::authentication::ClientAuthentication;
@@ -18,9 +20,11 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 const KEYS: &[Key] =
     &[Key::new("clients", Kind::Sections(CLIENT_KEYS), "The client.").told_apart_by("client-id")];
+/// The digest of no secret: it stands in for one that a client has elsewhere, while the rest is read.
+const NO_DIGEST: &str = "$sha256$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// `issuer.clients`, and nothing else of `issuer`.
-struct Clients(Vec<ClientSettings>);
+struct Clients(Vec<(ClientSettings, ClientDocument)>);
 
 impl Configuration for Clients {
     fn keys() -> Vec<Key> {
@@ -33,127 +37,194 @@ impl Configuration for Clients {
 
     fn read(root: &Section<'_>) -> Option<Self> {
         let clients = root.section("issuer").sections("clients");
+        report_doubles(&clients, "client-id");
         // Whom the issuer trusts may change; that is looked at whenever the client is used.
         let issuers = Issuers {
             own: None,
             trusted: None,
         };
-        let read = clients
-            .iter()
-            .map(|client| ClientSettings::read(client, issuers));
+        let read = clients.iter().map(|section| {
+            let client = ClientSettings::read(section, issuers)?;
+            report_not_kept(section, &client);
+            let written = section.written()?;
+            Some((client, ClientDocument::of(written.expose())?))
+        });
         let read: Vec<_> = read.collect();
         read.into_iter().collect::<Option<_>>().map(Self)
     }
 }
 
-/// Why a text is no registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
-    /// The client proves itself by a secret and has none: all else is right.
-    WithoutSecret,
-    /// All that is wrong, a line each; never a secret.
-    Problems(String),
+/// A client of a text that is to be stored.
+#[derive(Clone, Debug)]
+pub(crate) struct NewClient {
+    pub(crate) settings: ClientSettings,
+    pub(crate) document: ClientDocument,
+    /// Whether it proves itself by a secret, and the text has no digest of it: what `settings` have is of nothing.
+    pub(crate) lacks_secret: bool,
 }
 
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WithoutSecret => f.write_str("the client has no secret"),
-            Self::Problems(problems) => f.write_str(problems),
-        }
-    }
-}
-
-/// The one client of the text, which problems call `name`. The environment counts for nothing.
+/// The client of a registration, which problems call `name`. The environment counts for nothing.
 ///
 /// # Errors
-/// What is wrong.
-pub(crate) fn read(name: &str, stored: &StoredRegistration) -> Result<ClientSettings, Unusable> {
-    Ok(load(name, stored)?.0)
+/// What is wrong, a line each; never a secret.
+pub(crate) fn read(name: &str, stored: &StoredRegistration) -> Result<ClientSettings, String> {
+    read_whole(name, stored).map(|(client, _)| client)
 }
 
-/// The same of one that is to be stored: nothing else may stand beside it, since the whole text is kept.
+/// The same with its document.
 ///
 /// # Errors
-/// What is wrong.
-pub(crate) fn read_new(
+/// As [`read`].
+pub(crate) fn read_whole(
     name: &str,
     stored: &StoredRegistration,
-) -> Result<ClientSettings, Unusable> {
-    let (client, others) = load(name, stored)?;
-    match others.is_empty() {
-        true => Ok(client),
-        false => Err(Unusable::Problems(format!(
-            "{name}: must have nothing beside the client, since the store keeps all of it in clear:\n{}",
+) -> Result<(ClientSettings, ClientDocument), String> {
+    if stored.settings.len() > MAX_BYTES {
+        return Err(format!("{name}: is longer than 64 KiB"));
+    }
+    let text = Text::of(name, &stored.settings);
+    let digest = stored.secret_digest.iter();
+    let (clients, _) = text
+        .load(digest.map(|digest| (0, digest.as_str())))
+        .map_err(|problems| problems.to_string())?;
+    one(name, clients)
+}
+
+/// The clients of a text that has the form of the configuration, or is the list `issuer.clients` itself. Nothing else may stand in it, since
+/// the store keeps what is written there.
+///
+/// # Errors
+/// All that is wrong, a line each; never a secret.
+pub(crate) fn read_new(name: &str, text: &str) -> Result<Vec<NewClient>, String> {
+    if without_comments(text).is_none() {
+        return Err(format!("{name}: must be one YAML document"));
+    }
+    let written = Text::of(name, text);
+    let lacking = match written.load(None.into_iter()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => {
+            let others = problems.iter().filter(|it| without_secret(it).is_none());
+            let others: Vec<_> = others.map(ToString::to_string).collect();
+            if !others.is_empty() {
+                return Err(others.join("\n"));
+            }
+            problems.iter().filter_map(without_secret).collect()
+        }
+    };
+    let digests = lacking.iter().map(|index| (*index, NO_DIGEST));
+    let loaded = written.load(digests);
+    let (clients, others) = loaded.map_err(|problems| problems.to_string())?;
+    if !others.is_empty() {
+        return Err(format!(
+            "{name}: must have nothing beside the clients, since the store keeps all of it in clear:\n{}",
             others.join("\n")
-        ))),
+        ));
+    }
+    let clients = clients.into_iter().enumerate();
+    let clients = clients.map(|(index, (settings, document))| NewClient {
+        lacks_secret: lacking.contains(&index),
+        settings,
+        document,
+    });
+    let clients: Vec<_> = clients.collect();
+    let halves: Vec<_> = clients.iter().filter_map(NewClient::half).collect();
+    match halves.is_empty() {
+        true => Ok(clients),
+        false => Err(halves.join("\n")),
     }
 }
 
-/// The client, and where the text has what belongs to others.
-fn load(
-    name: &str,
-    stored: &StoredRegistration,
-) -> Result<(ClientSettings, Vec<String>), Unusable> {
-    let problem = |problem: &str| Unusable::Problems(format!("{name}: {problem}"));
-    let text = stored.settings.as_str();
-    if text.len() > MAX_BYTES {
-        return Err(problem("is longer than 64 KiB"));
+impl NewClient {
+    /// What is wrong with a client that has the digest of its previous secret alone.
+    fn half(&self) -> Option<String> {
+        let secrets = self.settings.authentication.secrets()?;
+        let is_half = self.lacks_secret && secrets.previous.is_some();
+        let place = &self.settings.written_at;
+        is_half.then(|| {
+            format!(
+                "{place}: previous-client-secret-digest: needs `client-secret-digest` beside it"
+            )
+        })
     }
-    let root = detect_prefix(text).unwrap_or("hallpass");
-    let digest = stored.secret_digest.iter().map(|digest| {
-        let key = "ISSUER_CLIENTS_0_CLIENT_SECRET_DIGEST";
-        (format!("{}_{key}", root.to_uppercase()), digest.as_str())
-    });
-    let loader = Loader::new(root).text(name, text).environment(digest);
-    let loaded = loader.load::<Clients>().map_err(|problems| {
-        let others = problems.iter().filter(|it| !is_about_no_secret(it));
-        let others: Vec<_> = others.map(ToString::to_string).collect();
-        match others.is_empty() {
-            true => Unusable::WithoutSecret,
-            false => Unusable::Problems(others.join("\n")),
-        }
-    });
-    let loaded = loaded?;
-    let others = loaded.left_alone().to_vec();
-    let Clients(mut clients) = loaded.into_settings();
+}
+
+/// The one client that a text must have.
+///
+/// # Errors
+/// That it has none, or several.
+pub(crate) fn one<T>(name: &str, mut clients: Vec<T>) -> Result<T, String> {
     let client = clients.pop().filter(|_| clients.is_empty());
-    let client = client.ok_or_else(|| not_one(name))?;
-    check_kept(&client).map_err(problem)?;
-    Ok((client, others))
+    client.ok_or_else(|| format!("{name}: must have one client in `issuer.clients`"))
 }
 
-/// What is wrong with a text that has no client, or several.
-pub(crate) fn not_one(name: &str) -> Unusable {
-    Unusable::Problems(format!("{name}: must have one client in `issuer.clients`"))
+/// A text with clients, and what it is called.
+struct Text {
+    loader: Loader,
+    root: &'static str,
 }
 
-fn is_about_no_secret(problem: &Problem) -> bool {
-    problem.key_path.ends_with(".client-secret") && problem.message.contains("is required")
+/// What was read, and where the text has what belongs to others.
+type Read = (Vec<(ClientSettings, ClientDocument)>, Vec<String>);
+
+impl Text {
+    fn of(name: &str, text: &str) -> Self {
+        let root = detect_prefix(text).unwrap_or("hallpass");
+        let as_list = YamlText::new(name, Secret::new(text));
+        let loader = Loader::new(root);
+        let loader = match as_list.is_list() {
+            true => loader.texts([as_list.below(&[root, "issuer", "clients"])]),
+            false => loader.text(name, text),
+        };
+        Self { loader, root }
+    }
+
+    /// What it says, where the clients of these numbers in it have these digests.
+    fn load<'d>(&self, digests: impl Iterator<Item = (usize, &'d str)>) -> Result<Read, Problems> {
+        let root = self.root.to_uppercase();
+        let variables = digests.map(|(index, digest)| {
+            let name = format!("{root}_ISSUER_CLIENTS_{index}_CLIENT_SECRET_DIGEST");
+            (name, digest)
+        });
+        let loader = self.loader.clone().environment(variables);
+        let loaded = loader.load::<Clients>()?;
+        let others = loaded.left_alone().to_vec();
+        let Clients(clients) = loaded.into_settings();
+        Ok((clients, others))
+    }
+}
+
+/// The number of the client that has no secret, if that is what the problem is about.
+fn without_secret(problem: &Problem) -> Option<usize> {
+    let path = problem.key_path.strip_suffix("].client-secret")?;
+    let (_, number) = path.rsplit_once('[')?;
+    let is_absent = problem.message.contains("is required");
+    number.parse().ok().filter(|_| is_absent)
 }
 
 /// What would be in the store in clear, or is not in the store at all.
-fn check_kept(client: &ClientSettings) -> Result<(), &'static str> {
+fn report_not_kept(section: &Section<'_>, client: &ClientSettings) {
     const IN_CLEAR: &str = "a secret is not stored in clear: leave it out and one is made, or give `client-secret-digest`";
     const A_FILE: &str =
         "a file stays outside the store: use `jwks` or `jwks-url` in place of `jwks-file`";
     match &client.authentication {
         ClientAuthentication::Secret(secrets) => {
-            let previous = secrets.previous.as_ref().map(|old| &old.secret);
-            let mut all = std::iter::once(&secrets.current).chain(previous);
-            match all.any(|secret| matches!(secret, ClientSecret::Clear(_))) {
-                true => Err(IN_CLEAR),
-                false => Ok(()),
+            let previous = secrets.previous.as_ref();
+            let previous = previous.map(|old| ("previous-client-secret", &old.secret));
+            let all = std::iter::once(("client-secret", &secrets.current)).chain(previous);
+            for (key, _) in all.filter(|(_, it)| matches!(it, ClientSecret::Clear(_))) {
+                section.problem(key, IN_CLEAR);
             }
         }
         ClientAuthentication::PrivateKeyJwt(key) if matches!(key.keys, ClientKeys::File(_)) => {
-            Err(A_FILE)
+            section.problem("jwks-file", A_FILE);
         }
-        ClientAuthentication::SelfSignedTlsClientAuth(ClientKeys::File(_)) => Err(A_FILE),
+        ClientAuthentication::SelfSignedTlsClientAuth(ClientKeys::File(_)) => {
+            section.problem("jwks-file", A_FILE);
+        }
         ClientAuthentication::PrivateKeyJwt(_)
         | ClientAuthentication::SelfSignedTlsClientAuth(_)
         | ClientAuthentication::TlsClientAuth(_)
-        | ClientAuthentication::FederatedJwt(_) => Ok(()),
+        | ClientAuthentication::FederatedJwt(_) => {}
     }
 }
 

@@ -13,7 +13,9 @@ use super::transaction::Transaction;
 use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::registry::MAX_REFRESH_LIFE;
+use crate::clients::revision::Revision;
 use crate::clients::secret::LiveSecret;
+use crate::clients::secret_digest::SecretDigest;
 use crate::clients::stored_registration::StoredRegistration;
 
 const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
@@ -115,6 +117,37 @@ impl ClientRow {
     /// Its name and registration, if it was registered.
     pub(super) fn into_stored(self) -> Option<(String, StoredRegistration)> {
         Some((self.client_id, self.registration?))
+    }
+
+    /// Which state of the client it is: the digest of all that its row is believed by.
+    pub(super) fn revision(&self) -> Revision {
+        Revision::of(&json(self))
+    }
+
+    /// What is registered, of the first client too; `None` when it cannot be read.
+    pub(super) fn to_registration(&self) -> Option<StoredRegistration> {
+        if let Some(registration) = &self.registration {
+            return Some(registration.clone());
+        }
+        let secret = self.secrets.first()?;
+        let live = LiveSecret::from_stored(&secret.kind, &secret.verifier)?;
+        let digest = SecretDigest::from_live(live)?;
+        let client = serde_json::json!({
+            "client-id": self.client_id,
+            "scopes": self.scope.split_whitespace().collect::<Vec<_>>(),
+            "audiences": self.audiences,
+            "grant-types": self.grants,
+            "token-life-seconds": self.token_life_seconds,
+        });
+        let settings = serde_json::json!({ "hallpass": { "issuer": { "clients": [client] } } });
+        Some(StoredRegistration {
+            settings: settings.to_string(),
+            secret_digest: Some(digest.to_string()),
+        })
+    }
+
+    pub(super) const fn created_at(&self) -> i64 {
+        self.created_at
     }
 
     pub(super) const fn is_registered(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hallpass_token::{ClientId, UnixTime};
+use hallpass_token::UnixTime;
 
 use super::Store;
 use super::client_rows::{self, ClientRow};
@@ -48,7 +48,7 @@ impl Store {
         Ok(rows.iter().map(|row| row.id().to_owned()).collect())
     }
 
-    async fn client_rows(&self) -> Result<Vec<ClientRow>, Error> {
+    pub(super) async fn client_rows(&self) -> Result<Vec<ClientRow>, Error> {
         let failed = |source| self.failed(source);
         let mut transaction = self.begin().await?;
         let rows = self.checked_clients(&mut transaction).await?;
@@ -56,7 +56,10 @@ impl Store {
         Ok(rows)
     }
 
-    async fn checked_clients(&self, connection: &mut Transaction) -> Result<Vec<ClientRow>, Error> {
+    pub(super) async fn checked_clients(
+        &self,
+        connection: &mut Transaction,
+    ) -> Result<Vec<ClientRow>, Error> {
         let rows = client_rows::read(connection)
             .await
             .map_err(|source| self.failed(source))?;
@@ -77,17 +80,6 @@ impl Store {
         self.add_row(row).await
     }
 
-    /// Registers a client in one transaction.
-    pub(crate) async fn register_client(
-        &self,
-        client_id: &ClientId,
-        registration: StoredRegistration,
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let row = ClientRow::registered(client_id, registration, seconds(now));
-        self.add_row(row).await
-    }
-
     async fn add_row(&self, row: ClientRow) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
         // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
@@ -99,25 +91,8 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    /// Takes a client away in one transaction; `false` when there is none.
-    pub(crate) async fn remove_client(&self, client_id: &str) -> Result<bool, Error> {
-        let mut transaction = self.begin_write().await?;
-        let mut rows = self.checked_clients(&mut transaction).await?;
-        let before = rows.len();
-        rows.retain(|row| row.id() != client_id);
-        if rows.len() == before {
-            return Ok(false);
-        }
-        let failed = |source| self.failed(source);
-        let deleted = ClientRow::delete(client_id, &mut transaction).await;
-        deleted.map_err(failed)?;
-        self.list_clients(&mut transaction, &rows).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(true)
-    }
-
     /// Seals the list of `meant`, if that is what is written.
-    async fn list_clients(
+    pub(super) async fn list_clients(
         &self,
         connection: &mut Transaction,
         meant: &[ClientRow],

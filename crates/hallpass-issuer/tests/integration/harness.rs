@@ -6,9 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hallpass_clock::{Clock, ManualClock};
 use hallpass_config::Secret;
-use hallpass_issuer::{
-    ClientAuthentication, ClientSecrets, ClientSettings, GrantType, IssuerSettings,
-};
+use hallpass_issuer::{ClientAuthentication, ClientSecrets, ClientSettings, IssuerSettings};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
     Audience, Issuer, JwkSet, Scope, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,
@@ -152,20 +150,11 @@ pub(crate) fn client(
     audiences: &[&str],
 ) -> ClientSettings {
     let audiences = audiences.iter().map(|audience| audience.parse().unwrap());
+    let secret = ClientAuthentication::chosen_secret(Secret::new(secret));
     ClientSettings {
-        client_id: id.parse().unwrap(),
-        authentication: ClientAuthentication::chosen_secret(Secret::new(secret)),
         scope: Scope::from_words(scopes.iter().copied()).unwrap(),
         audiences: audiences.collect(),
-        grant_types: [GrantType::ClientCredentials].into_iter().collect(),
-        token_life: None,
-        dpop_bound_access_tokens: false,
-        tls_client_certificate_bound_access_tokens: false,
-        profile: None,
-        refresh_token_life: None,
-        exchange: Vec::new(),
-        may_revoke: Vec::new(),
-        certificate: None,
+        ..ClientSettings::new(id.parse().unwrap(), secret)
     }
 }
 

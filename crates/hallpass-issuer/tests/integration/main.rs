@@ -10,6 +10,7 @@ mod audit;
 mod authority;
 mod bad_input;
 mod client_auth;
+mod client_changes;
 mod client_secrets;
 mod clock_jumps;
 mod documents;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use hallpass_clock::Clock;
 use hallpass_issuer::{
-    Error, IssuerServer, RevocationEnd, RevocationTarget, TakeOver, add_client, import_keys,
-    key_report, remove_client, revoke, rotate_key, taint_key,
+    ClientChangeRequest, Error, IssuerServer, RevocationEnd, RevocationTarget, TakeOver,
+    add_client, change_client, import_keys, key_report, revoke, rotate_key, taint_key,
 };
 
 use crate::harness::{Harness, test_clock};
@@ -23,9 +23,15 @@ async fn write(harness: &Harness) -> Vec<Result<(), Error>> {
     let kid = key_report(settings, &clock).await;
     let kid = kid.map_or_else(|_| "any".to_owned(), |it| it.keys[0].key_id.clone());
     let added = add_client(settings, &clock, ("a.yaml", CLIENT), |_| Ok(()));
+    let delete = ClientChangeRequest::Delete {
+        client_id: "added",
+        keeps_tokens: false,
+    };
     vec![
         added.await.map(|_| ()),
-        remove_client(settings, "added").await.map(|_| ()),
+        change_client(settings, &clock, delete, None, |_| Ok(()))
+            .await
+            .map(|_| ()),
         revoke(settings, &clock, &target, RevocationEnd::default())
             .await
             .map(|_| ()),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use hallpass_clock::Clock;
 use hallpass_issuer::{
     AddedClient, Error, IssuerSettings, SecretDigest, TrustedIssuerSettings, add_client,
-    remove_client, stored_clients,
 };
 use hallpass_token::{Algorithm, AssertionSigner, JwkSet, UnixTime};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::audit::Log;
+use crate::client_changes::{remove, stored_clients};
 use crate::harness::{Harness, NOW, Response, SECRET, client, test_clock};
 
 /// As it would stand in the configuration.
@@ -341,8 +341,9 @@ async fn a_removed_client_gets_no_token_and_leaves_nothing_behind() {
     until_known(&harness, "batch", secret.expose(), form)
         .await
         .token();
-    assert!(remove_client(&harness.settings, "batch").await.unwrap());
-    assert!(!remove_client(&harness.settings, "batch").await.unwrap());
+    remove(&harness.settings, "batch").await.unwrap();
+    let again = remove(&harness.settings, "batch").await;
+    assert!(matches!(again, Err(Error::Client { .. })), "{again:?}");
     let harness = harness.restart().await;
     let refused = harness.ask_as("batch", secret.expose(), form).await;
     assert_eq!(refused.refusal(), (401, "invalid_client".to_owned()));

@@ -105,20 +105,10 @@ fn client(id: &str) -> ClientSettings {
 }
 
 fn without_certificate(id: &str) -> ClientSettings {
+    let secret = ClientAuthentication::chosen_secret(Secret::new(SECRET));
     ClientSettings {
-        client_id: id.parse().unwrap(),
-        authentication: ClientAuthentication::chosen_secret(Secret::new(SECRET)),
-        scope: hallpass::token::Scope::empty(),
-        audiences: Vec::new(),
         grant_types: hallpass_issuer::GrantTypes::default(),
-        token_life: None,
-        dpop_bound_access_tokens: false,
-        tls_client_certificate_bound_access_tokens: false,
-        profile: None,
-        refresh_token_life: None,
-        exchange: Vec::new(),
-        may_revoke: Vec::new(),
-        certificate: None,
+        ..ClientSettings::new(id.parse().unwrap(), secret)
     }
 }
 

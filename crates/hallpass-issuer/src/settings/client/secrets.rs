@@ -4,8 +4,8 @@ use hallpass_config::{Preferred, Secret, Section};
 use hallpass_token::UnixTime;
 
 use crate::clients::authentication::SecretPlace;
+use crate::clients::moment;
 use crate::clients::secret_digest::{SecretDigest, check_clear};
-use crate::settings::moment;
 
 /// Shortest secret that may be called generated, in bytes.
 const MIN_GENERATED_BYTES: usize = 32;

@@ -8,7 +8,7 @@ use super::*;
 use crate::clients::authentication::{Authentication, SecretPlace};
 use crate::clients::configured;
 use crate::clients::key_network::KeyNetwork;
-use crate::clients::registration::{GrantType, Registration};
+use crate::clients::registration::Registration;
 use crate::clients::registry::ClientMetrics;
 use crate::clients::secret::process_key;
 use crate::settings::IssuerSettings;
@@ -28,20 +28,12 @@ impl Gate {
     /// With `chosen-N` / `chosen N` in the settings, and `generated`.
     fn new(chosen: usize) -> Self {
         let key = process_key().unwrap();
-        let client = |id: String, secret: &str| ClientSettings {
-            client_id: id.parse().unwrap(),
-            authentication: ClientAuthentication::chosen_secret(Secret::new(secret)),
-            scope: Scope::empty(),
-            audiences: vec!["a".parse().unwrap()],
-            grant_types: [GrantType::ClientCredentials].into_iter().collect(),
-            token_life: None,
-            dpop_bound_access_tokens: false,
-            tls_client_certificate_bound_access_tokens: false,
-            profile: None,
-            refresh_token_life: None,
-            exchange: Vec::new(),
-            may_revoke: Vec::new(),
-            certificate: None,
+        let client = |id: String, secret: &str| {
+            let secret = ClientAuthentication::chosen_secret(Secret::new(secret));
+            ClientSettings {
+                audiences: vec!["a".parse().unwrap()],
+                ..ClientSettings::new(id.parse().unwrap(), secret)
+            }
         };
         let chosen = (0..chosen).map(|n| client(format!("chosen-{n}"), &format!("chosen {n}")));
         let settings = IssuerSettings {

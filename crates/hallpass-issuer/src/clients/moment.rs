@@ -8,8 +8,32 @@ const SECONDS_PER_DAY: u64 = 86_400;
 ///
 /// # Errors
 /// What the text must be. A day that its month does not have is none.
-pub(super) fn parse(text: &str) -> Result<UnixTime, &'static str> {
+pub(crate) fn parse(text: &str) -> Result<UnixTime, &'static str> {
     read(text).ok_or("must be a moment in UTC such as 2026-12-31T18:00:00Z")
+}
+
+/// `moment` as [`parse`] reads it; one past the year 9999 as a number.
+pub(crate) fn text(moment: UnixTime) -> String {
+    let (mut days, seconds) = (
+        moment.as_secs() / SECONDS_PER_DAY,
+        moment.as_secs() % SECONDS_PER_DAY,
+    );
+    if moment > UnixTime::MAX {
+        return moment.as_secs().to_string();
+    }
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    while days >= days_of(year, month) {
+        days -= days_of(year, month);
+        month += 1;
+    }
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let day = days + 1;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn read(text: &str) -> Option<UnixTime> {
@@ -74,7 +98,10 @@ mod tests {
             ("9999-12-31T23:59:59Z", 253_402_300_799),
         ] {
             assert_eq!(parse(text), Ok(UnixTime::from_secs(seconds)), "{text}");
+            assert_eq!(super::text(UnixTime::from_secs(seconds)), text);
         }
+        let late = UnixTime::from_secs(u64::MAX);
+        assert_eq!(text(late), u64::MAX.to_string());
     }
 
     #[test]
