@@ -96,7 +96,7 @@ impl GrantType {
 }
 
 /// A set of grants; collect [`GrantType`]s to make one. A byte, since an issuer may have a million clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GrantTypes(u8);
 
 impl GrantTypes {

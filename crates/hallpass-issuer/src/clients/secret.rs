@@ -63,8 +63,8 @@ pub(crate) struct LiveSecret {
 enum Verifier {
     /// SHA-256 of a secret that cannot be guessed.
     Generated([u8; DIGEST_BYTES]),
-    /// HMAC under the process key of a chosen secret of the settings.
-    Configured(hmac::Tag),
+    /// HMAC under the process key of a chosen secret of the settings. Its bytes alone: a tag has room for longer ones.
+    Configured([u8; DIGEST_BYTES]),
     /// A chosen secret of the store; shared by all snapshots that have it, so that a reload does not lose what was remembered.
     Stored(Arc<Stored>),
 }
@@ -82,7 +82,7 @@ impl LiveSecret {
         Self::from(if is_generated(candidate.secret) {
             Verifier::Generated(*candidate.digest())
         } else {
-            Verifier::Configured(*candidate.tag())
+            Verifier::Configured(digest_of(candidate.tag()))
         })
     }
 
@@ -176,10 +176,10 @@ impl LiveSecret {
     pub(crate) fn matches_chosen(&self, candidate: &Candidate<'_>) -> bool {
         let tag = match &self.verifier {
             Verifier::Generated(_) => None,
-            Verifier::Configured(tag) => Some(tag),
-            Verifier::Stored(stored) => stored.remembered.get(),
+            Verifier::Configured(tag) => Some(tag.as_slice()),
+            Verifier::Stored(stored) => stored.remembered.get().map(AsRef::as_ref),
         };
-        let own = tag.map_or(&[0; DIGEST_BYTES][..], AsRef::as_ref);
+        let own = tag.unwrap_or(&[0; DIGEST_BYTES]);
         let same = bool::from(own.ct_eq(candidate.tag().as_ref()));
         same && tag.is_some()
     }
@@ -281,9 +281,13 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
 }
 
 fn sha256(secret: &str) -> [u8; DIGEST_BYTES] {
+    digest_of(&digest::digest(&digest::SHA256, secret.as_bytes()))
+}
+
+/// Of a digest or a tag of SHA-256, which has so many bytes.
+fn digest_of(made: &impl AsRef<[u8]>) -> [u8; DIGEST_BYTES] {
     let mut bytes = [0; DIGEST_BYTES];
-    let digest = digest::digest(&digest::SHA256, secret.as_bytes());
-    bytes.copy_from_slice(digest.as_ref());
+    bytes.copy_from_slice(made.as_ref());
     bytes
 }
 

@@ -7,17 +7,15 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde::Serialize;
 
-use crate::clients::authentication::CertificateAuthentication;
 use crate::clients::client_keys::ASSERTION_ALGORITHMS;
 use crate::clients::registration::GrantType;
-use crate::clients::registry::{Client, Registry};
+use crate::clients::registry::{ClientUse, Registry};
 use crate::error::Error;
 use crate::http::public_urls::{
     INTROSPECT_PATH, JWKS_PATH, PublicUrls, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
 };
 use crate::http::{TEXT, respond};
 use crate::keys::ring::KeyRing;
-use crate::spiffe::trust_domain;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How clients prove who they are, at each endpoint. Tokens of trusted issuers come by the same parameters as what `private_key_jwt` signs;
@@ -164,7 +162,7 @@ fn render(
             .iter()
             .map(Algorithm::as_str)
             .collect(),
-        tls_client_certificate_bound_access_tokens: registry.any(|it| it.is_certificate_bound),
+        tls_client_certificate_bound_access_tokens: registry.uses(ClientUse::BoundToCertificate),
         scopes_supported: registry.scopes_supported().collect(),
         response_types_supported: ["none"],
         oidc,
@@ -184,27 +182,16 @@ fn signing_algorithms(keys: &KeyRing) -> Vec<&'static str> {
 /// What this issuer's clients may use. What needs more than the issuer alone is there where a client has it: that of SPIFFE with a
 /// rule about a trust domain, and those with certificates (RFC 8705 section 2).
 fn auth_methods(registry: &Registry) -> Vec<&'static str> {
-    let takes_svids = |client: &Client| {
-        let mut rules = client.assertion_rules().iter();
-        rules.any(|rule| trust_domain(rule.issuer.as_str()).is_some())
-    };
-    let is_named = |client: &Client| {
-        let certificate = client.certificate();
-        matches!(certificate, Some(CertificateAuthentication::Named(_)))
-    };
-    let is_registered = |client: &Client| {
-        let certificate = client.certificate();
-        matches!(certificate, Some(CertificateAuthentication::Registered(_)))
-    };
     let further = [
-        registry.any(takes_svids).then_some(SPIFFE_METHOD),
-        registry.any(is_named).then_some("tls_client_auth"),
-        registry
-            .any(is_registered)
-            .then_some("self_signed_tls_client_auth"),
+        (ClientUse::Svid, SPIFFE_METHOD),
+        (ClientUse::NamedCertificate, "tls_client_auth"),
+        (
+            ClientUse::RegisteredCertificate,
+            "self_signed_tls_client_auth",
+        ),
     ];
-    AUTH_METHODS
+    let further = further
         .into_iter()
-        .chain(further.into_iter().flatten())
-        .collect()
+        .filter_map(|(wanted, method)| registry.uses(wanted).then_some(method));
+    AUTH_METHODS.into_iter().chain(further).collect()
 }
