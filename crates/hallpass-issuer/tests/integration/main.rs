@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod api_page;
 mod audit;
 mod authority;
 mod bad_input;
@@ -24,6 +25,7 @@ mod keys;
 mod life_cycle;
 mod mutual_tls;
 mod other_file;
+mod page;
 mod private_key_jwt;
 mod questions;
 mod refresh;
