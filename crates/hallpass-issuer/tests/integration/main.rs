@@ -34,6 +34,7 @@ mod revocation;
 mod revocation_stream;
 mod settings;
 mod settings_hints;
+mod standards;
 mod stored_clients;
 mod tampered_store;
 mod tls;

@@ -102,6 +102,18 @@ fn a_bad_key_is_left_out_with_its_reason_and_the_others_stay() {
     assert!(!format!("{set:?}").contains("c2VjcmV0"));
 }
 
+/// RFC 7517 section 4: such members are those of other specifications, and of the future.
+#[test]
+fn a_member_of_a_key_that_nobody_knows_is_ignored() {
+    let plain = parse(&json!({"keys": [jwk("k")]}).to_string()).unwrap();
+    let mut key = jwk("k");
+    key["iat"] = json!(1);
+    key["https://example.org/x"] = json!({"a": ["b"]});
+    let further = parse(&json!({"keys": [key], "more": true}).to_string()).unwrap();
+    assert_eq!(further.keys(), plain.keys());
+    assert_eq!(further.keys().len(), 1);
+}
+
 #[test]
 fn what_is_no_set_is_refused_whole() {
     let rows = [
