@@ -14,6 +14,7 @@ mod modules;
 mod paths;
 mod proxies;
 mod sizes;
+mod standards;
 mod tree;
 mod unused;
 mod words;
