@@ -156,13 +156,13 @@ async fn read(
 /// The clients, their subjects, and the keys that are known here.
 async fn names(settings: &IssuerSettings, store: &Store) -> Result<Names, Error> {
     let configured = settings.clients.iter().map(|client| &client.client_id);
-    let stored = store.clients().await?;
-    let clients = configured.chain(stored.iter().map(|client| &client.client_id));
-    let mut names: Names = clients
+    let configured = configured.map(|id| id.as_str().to_owned());
+    let mut names: Names = configured
+        .chain(store.client_names().await?)
         .flat_map(|id| {
             // A client is the subject of its own tokens.
             let kinds = [RevocationKind::Client, RevocationKind::Subject];
-            kinds.map(|kind| (kind, id.as_str().to_owned()))
+            kinds.map(|kind| (kind, id.clone()))
         })
         .collect();
     let keys = store.keys().await?.records.into_iter();

@@ -75,7 +75,7 @@ fn each_endpoint_of_the_issuer_is_shown_with_a_response_and_with_a_refusal() {
     let paths = PATHS.lines().filter(|line| line.contains("PATH: &str = "));
     let mut paths: BTreeSet<&str> = paths.map(|line| line.split('"').nth(1).unwrap()).collect();
     paths.extend(["/health/live", "/health/ready", "/metrics"]);
-    assert_eq!(paths.len(), 12, "{paths:?}");
+    assert!(paths.len() >= 12, "{paths:?}");
     let mut missing = Vec::new();
     for path in paths {
         for (is_good, what) in [(true, "a response"), (false, "a refusal")] {

@@ -32,6 +32,7 @@ mod refresh;
 mod registry;
 mod revocation;
 mod revocation_stream;
+mod revoked_names;
 mod settings;
 mod settings_hints;
 mod standards;
