@@ -13,11 +13,12 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
+use crate::address_limit::AddressPlace;
 use crate::handle::ConnectionHandle;
 use crate::handshake::Handshake;
 use crate::held::Held;
 use crate::preface::{self, Begun, Spoken};
-use crate::share::ShareHeld;
+use crate::proxied::Proxied;
 use crate::watched::Watched;
 use crate::{http1, http2};
 
@@ -25,16 +26,21 @@ use crate::{http1, http2};
 pub(crate) struct Place {
     open: Gauge,
     _permit: OwnedSemaphorePermit,
-    _share: ShareHeld,
+    /// `None` while the address is not known.
+    of_address: Option<AddressPlace>,
 }
 
 impl Place {
-    pub(crate) fn new(open: Gauge, permit: OwnedSemaphorePermit, share: ShareHeld) -> Self {
+    pub(crate) fn new(
+        open: Gauge,
+        permit: OwnedSemaphorePermit,
+        of_address: Option<AddressPlace>,
+    ) -> Self {
         open.inc();
         Self {
             open,
             _permit: permit,
-            _share: share,
+            of_address,
         }
     }
 }
@@ -53,6 +59,18 @@ pub(crate) struct Accepted {
     pub(crate) handshake: Option<Handshake>,
     pub(crate) held: Held,
     pub(crate) place: Place,
+}
+
+impl Accepted {
+    /// The same, from whom a proxy has it.
+    pub(crate) async fn by(mut self, proxied: &Proxied) -> Option<Self> {
+        let draining = self.held.draining.clone();
+        let source = proxied.source(&mut self.stream, self.peer, draining);
+        let (source, place) = source.await?;
+        self.peer = source;
+        self.place.of_address = Some(place);
+        Some(self)
+    }
 }
 
 /// Serves HTTP until the peer, a limit or a stop ends it. Runs in the connection's own task, the TLS handshake too: a slow

@@ -13,6 +13,9 @@
 //!   `chunked`, gets 400 (501 for the coding) and its connection ends, before a service sees it (RFC 9112 sections 6.1 and 6.3).
 //! * **A host in each request**: one without, or with two, gets 400 (RFC 9112 section 3.2).
 //!
+//! * **The source of a connection behind a proxy**: from configured addresses the PROXY protocol is demanded, versions 1 and 2, before TLS
+//!   ([`HttpServer::proxy_protocol`]). Who reads where a request comes from in a header finds that in [`forwarded_source`].
+//!
 //! * **HTTP/2 beside HTTP/1.1**: over TLS by agreement (ALPN), on plain sockets by its preface (prior knowledge). The same limits
 //!   hold, and of its own: requests at once on a connection, streams that a peer resets or makes the server reset, a window that
 //!   stays shut. At a stop the peer is told by GOAWAY. The requests of a connection run in tasks of their own.
@@ -47,9 +50,11 @@
 //! # }
 //! ```
 
+mod address_limit;
 mod admission;
 mod connection;
 mod descriptors;
+mod forwarded;
 mod framing;
 mod gate;
 mod handle;
@@ -60,12 +65,16 @@ mod http1;
 mod http2;
 mod limits;
 mod metrics;
+mod networks;
 mod pace;
 mod panics;
 mod places;
 mod preface;
 mod progress;
+mod proxied;
+mod proxy_header;
 mod running;
+mod said;
 mod seldom;
 mod server;
 mod share;
@@ -78,9 +87,11 @@ mod under_way;
 mod watched;
 
 pub use descriptors::raise_descriptor_limit;
+pub use forwarded::{ForwardedHeader, forwarded_source};
 pub use handle::ConnectionHandle;
 pub use limits::ConnectionLimits;
 pub use metrics::ConnectionMetrics;
+pub use networks::{Network, NetworkFault, Networks};
 pub use places::ConnectionPlaces;
 pub use running::{Drain, RunningServer};
 pub use server::HttpServer;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::framing::Fault;
+use crate::proxy_header::HeaderFault;
 
 /// Counts of one listener. A clone shares them.
 ///
@@ -30,6 +31,7 @@ pub struct ConnectionMetrics {
     pub(crate) stalled: Counter,
     handshakes_failed: Family<FailedHandshake, Counter>,
     misframed: Family<Misframed, Counter>,
+    without_source: Family<WithoutSource, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +42,17 @@ struct FailedHandshake {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Misframed {
     fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WithoutSource {
+    fault: HeaderFault,
+}
+
+impl EncodeLabelValue for HeaderFault {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.name().encode(encoder)
+    }
 }
 
 impl EncodeLabelValue for Fault {
@@ -72,7 +85,7 @@ impl EncodeLabelValue for HandshakeFailure {
 
 impl ConnectionMetrics {
     /// Adds `connections`, `connections_refused`, `connections_over_share`, `connections_stalled`,
-    /// `connections_framing` and `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
+    /// `connections_framing`, `connections_proxy_header` and `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.open.clone());
         registry.register(
@@ -96,10 +109,21 @@ impl ConnectionMetrics {
             self.misframed.clone(),
         );
         registry.register(
+            "connections_proxy_header",
+            "Connections of proxies closed because no header of the PROXY protocol came, by fault",
+            self.without_source.clone(),
+        );
+        registry.register(
             "tls_handshakes_failed",
             "TLS handshakes that failed, by reason",
             self.handshakes_failed.clone(),
         );
+    }
+
+    pub(crate) fn proxy_header_failed(&self, fault: HeaderFault) {
+        self.without_source
+            .get_or_create(&WithoutSource { fault })
+            .inc();
     }
 
     pub(crate) fn handshake_failed(&self, reason: HandshakeFailure) {

@@ -18,16 +18,19 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
+use crate::address_limit::AddressLimit;
 use crate::connection::{self, Accepted, Place};
 use crate::handshake::Handshake;
 use crate::held::Held;
 use crate::limits::ConnectionLimits;
 use crate::metrics::ConnectionMetrics;
+use crate::networks::Networks;
 use crate::panics;
 use crate::places::ConnectionPlaces;
+use crate::proxied::Proxied;
 use crate::running::RunningServer;
-use crate::seldom::{self, Seldom};
-use crate::share::Shares;
+use crate::said::Said;
+use crate::seldom;
 use crate::shown_peer::{ConnectionPeer, ShowsPeer};
 use crate::spares::Spares;
 
@@ -64,6 +67,8 @@ pub struct HttpServer {
     tls: Option<ServerTls>,
     admission: Admission,
     places: Option<ConnectionPlaces>,
+    proxies: Networks,
+    forwarders: Networks,
     strict_lines: bool,
     shows_peers: bool,
     spare_descriptors: usize,
@@ -79,6 +84,8 @@ impl HttpServer {
             tls: None,
             admission: Admission::default(),
             places: None,
+            proxies: Networks::default(),
+            forwarders: Networks::default(),
             strict_lines: false,
             shows_peers: false,
             spare_descriptors: 0,
@@ -111,8 +118,27 @@ impl HttpServer {
         self
     }
 
+    /// Demands of connections that come from `proxies` that they begin with a header of the PROXY protocol, of version 1 or 2, and takes the address
+    /// in it for where they come from: in the service's peer, in [`ConnectionPeer`] and in the share of places. TLS begins behind the header.
+    ///
+    /// One that does not begin with such a header is closed, as the protocol demands: whether there is one must not be guessed. So are those whose
+    /// header takes more than five seconds, or more than 107 bytes of version 1, or 4 KiB of version 2. What a proxy says of itself (`LOCAL`,
+    /// `UNKNOWN`), and of callers without an address (`AF_UNIX`), keeps the proxy's own address. Connections from elsewhere are served as they are,
+    /// and a header that they send is no HTTP. By default there are no such proxies.
+    pub fn proxy_protocol(mut self, proxies: Networks) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Leaves connections from these addresses out of [`ConnectionLimits::connections_per_address`]: proxies, by each of whose connections come the
+    /// requests of many. By default there are none.
+    pub fn without_share(mut self, forwarders: Networks) -> Self {
+        self.forwarders = forwarders;
+        self
+    }
+
     /// Closes connections of addresses that `admits` says no to as they come, before a byte of them is read. It is asked with each
-    /// connection, must be quick, and counts by itself what it refuses.
+    /// connection, must be quick, and counts by itself what it refuses. It is asked about the other end of the TCP connection, a proxy's too.
     pub fn admit(mut self, admits: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         self.admission = Admission(Some(Box::new(admits)));
         self
@@ -163,6 +189,10 @@ impl HttpServer {
             .tls
             .map(|tls| Handshake::new(tls, limit, draining.clone(), self.metrics.clone()));
         let places = self.places;
+        let (most, metrics) = (limits.connections_per_address, self.metrics.clone());
+        let of_address = AddressLimit::new(most, self.forwarders, metrics.clone());
+        let proxied = (!self.proxies.is_empty())
+            .then(|| Proxied::new(self.proxies, of_address.clone(), metrics));
         let accepting = Accepting {
             handshake,
             places: places.unwrap_or_else(|| ConnectionPlaces::new(limits.connections)),
@@ -173,7 +203,8 @@ impl HttpServer {
             service: Arc::new(service),
             shows_peers: self.shows_peers,
             draining,
-            shares: Shares::default(),
+            proxied,
+            of_address,
             said: Said::default(),
             spares: Spares::new(self.spare_descriptors),
             connections: JoinSet::new(),
@@ -205,7 +236,8 @@ struct Accepting<M> {
     shows_peers: bool,
     /// True once no new connection is taken.
     draining: watch::Receiver<bool>,
-    shares: Shares,
+    proxied: Option<Proxied>,
+    of_address: AddressLimit,
     said: Said,
     spares: Spares,
     /// Dropped with this, and all connections with it.
@@ -246,6 +278,7 @@ where
                 },
                 _look = looks.tick() => {
                     self.said.say_the_rest();
+                    self.of_address.say_the_rest();
                     self.spares.fill();
                 }
                 Some(ended) = self.connections.join_next() => panics::note(ended),
@@ -301,14 +334,14 @@ where
             }
             return;
         };
-        let share = self.limits.connections_per_address;
-        let Some(share) = self.shares.take(peer.ip(), share) else {
-            self.metrics.over_share.inc();
-            if let Some(times) = self.said.over_share.happened() {
-                let address = peer.ip();
-                tracing::warn!(times, %address, limit = share, "connections refused: too many of one address are open");
-            }
-            return;
+        let proxied = self.proxied.clone().filter(|it| it.is_from(peer));
+        let of_address = match &proxied {
+            // Another address counts, and nobody knows it yet.
+            Some(_) => None,
+            None => match self.of_address.take(peer.ip()) {
+                None => return,
+                place => place,
+            },
         };
         let accepted = Accepted {
             stream,
@@ -322,41 +355,26 @@ where
                 caller: None,
                 working: self.working.0.clone(),
             },
-            place: Place::new(self.metrics.open.clone(), permit, share),
+            place: Place::new(self.metrics.open.clone(), permit, of_address),
         };
         let service = Arc::clone(&self.service);
         // The service is made in the connection's task: a panic there ends this connection and not the accept loop.
-        let shown = self.shows_peers.then_some(ConnectionPeer(peer));
+        let shows_peers = self.shows_peers;
+        let shown = move |peer| shows_peers.then_some(ConnectionPeer(peer));
+        let Some(proxied) = proxied else {
+            self.connections.spawn(async move {
+                let service = ShowsPeer::new(service(peer), shown(peer));
+                connection::serve(accepted, service).await;
+            });
+            return;
+        };
         self.connections.spawn(async move {
-            let service = ShowsPeer::new(service(peer), shown);
-            connection::serve(accepted, service).await;
+            if let Some(accepted) = accepted.by(&proxied).await {
+                let peer = accepted.peer;
+                let service = ShowsPeer::new(service(peer), shown(peer));
+                connection::serve(accepted, service).await;
+            }
         });
-    }
-}
-
-/// What the accept loop has to say, and must not say for each connection.
-#[derive(Debug, Default)]
-struct Said {
-    not_accepted: Seldom,
-    refused: Seldom,
-    over_share: Seldom,
-}
-
-impl Said {
-    /// What a burst has left unsaid.
-    fn say_the_rest(&mut self) {
-        if let Some(times) = self.not_accepted.overdue() {
-            tracing::warn!(times, "connections could not be accepted");
-        }
-        if let Some(times) = self.refused.overdue() {
-            tracing::warn!(times, "connections refused: too many are open");
-        }
-        if let Some(times) = self.over_share.overdue() {
-            tracing::warn!(
-                times,
-                "connections refused: too many of one address are open"
-            );
-        }
     }
 }
 

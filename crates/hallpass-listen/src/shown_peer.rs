@@ -9,7 +9,8 @@ use tower_service::Service;
 /// Where the connection of a request comes from: among the extensions of each request of a server that
 /// [shows its peers](crate::HttpServer::show_peers).
 ///
-/// It is the other end of the TCP connection, so a proxy's address where one stands in front. A server of your own that sets it must let no
+/// It is the other end of the TCP connection, so a proxy's address where one stands in front; or what that says by the
+/// [PROXY protocol](crate::HttpServer::proxy_protocol), where it is believed. A server of your own that sets it must let no
 /// request bring it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionPeer(pub SocketAddr);

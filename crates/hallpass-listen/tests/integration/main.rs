@@ -19,6 +19,8 @@ mod framing;
 mod http2;
 mod limits;
 mod old_tls;
+#[cfg(test)]
+mod proxied;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
 mod rig;
