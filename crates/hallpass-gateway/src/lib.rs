@@ -64,7 +64,7 @@ pub use settings::forwarded::{ForwardedForm, ForwardedSettings};
 pub use settings::gateway::{BesideGateway, GatewaySettings};
 pub use settings::identity::IdentityHeaderSettings;
 pub use settings::logout::{LogoutReport, LogoutSettings};
-pub use settings::network::{NetworkFault, TrustedProxies};
+pub use settings::network::TrustedProxies;
 pub use settings::rate::{RateAcross, RateBy, RateLimitSettings, RateWhenAway};
 pub use settings::route::{
     HeaderCondition, PathReplacement, PathTemplate, RewriteSettings, RouteSettings, TimeoutSettings,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use hallpass_listen::{ForwardedHeader, forwarded_source};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -19,8 +20,6 @@ const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Longest list of proxies that is handed on, in bytes: beyond it only what is known here is said.
 const MAX_LIST_BYTES: usize = 4_096;
-/// Most proxies of ours that are looked through for the address of a caller.
-const MAX_PROXIES: usize = 32;
 
 /// The rules of `gateway.forwarded`.
 #[derive(Clone, Debug)]
@@ -74,24 +73,8 @@ impl ForwardedRules {
     /// The address that the request comes from, as far as that is known: of the addresses in `X-Forwarded-For`, from its end, the first that is no
     /// proxy of ours; that of the connection where its other end is none. To be asked before [`apply`](Self::apply).
     pub(crate) fn caller(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
-        let mut caller = peer.ip().to_canonical();
-        if !self.trust.contains(caller) {
-            return caller;
-        }
-        let fields: Vec<_> = headers.get_all(FOR).iter().collect();
-        let fields = fields.into_iter().rev();
-        let listed = fields.flat_map(|it| it.as_bytes().rsplit(|byte| *byte == b','));
-        for text in listed.take(MAX_PROXIES) {
-            // What cannot be read ends what is known.
-            let Some(address) = address_of(text.trim_ascii()) else {
-                break;
-            };
-            caller = address.to_canonical();
-            if !self.trust.contains(caller) {
-                break;
-            }
-        }
-        caller
+        let is_ours = |address| self.trust.contains(address);
+        forwarded_source(ForwardedHeader::XForwardedFor, is_ours, peer.ip(), headers)
     }
 
     /// Removes what only proxies write, and writes anew what is known here, behind what a proxy of ours has said.
@@ -232,14 +215,6 @@ fn port_value(port: u16) -> HeaderValue {
         443 => HeaderValue::from_static("443"),
         port => HeaderValue::from(port),
     }
-}
-
-/// Of an element of the list: with or without a port.
-fn address_of(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let with_port = || text.parse::<SocketAddr>().ok().map(|it| it.ip());
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    text.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 fn port_of(host: Option<&str>, is_tls: bool) -> u16 {
