@@ -20,6 +20,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// What is logged from now on by this thread, for as long as the guard is held.
     pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        never_alone();
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -32,9 +33,7 @@ impl Log {
 
     /// What is a warning or worse in this thread, until the guard is dropped.
     pub(crate) fn warnings() -> (Self, tracing::subscriber::DefaultGuard) {
-        // While there is one subscriber alone, what a line is to a thread without it is remembered for that line: nobody's.
-        static ANOTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
-        ANOTHER.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+        never_alone();
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -64,6 +63,12 @@ impl Log {
             .filter(|event| event["target"] == hallpass_issuer::AUDIT_TARGET)
             .collect()
     }
+}
+
+/// While there is one subscriber alone, what a line is to a thread without it is remembered for that line: nobody's.
+fn never_alone() {
+    static ANOTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+    ANOTHER.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
 }
 
 impl Write for Log {
