@@ -286,6 +286,11 @@ impl Core {
         self.proofs.everywhere()
     }
 
+    /// What it was started with.
+    pub(crate) const fn started_with(&self) -> &StartSettings {
+        &self.start_settings
+    }
+
     pub(crate) const fn audit(&self) -> &Audit {
         &self.audit
     }

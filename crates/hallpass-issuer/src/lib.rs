@@ -125,6 +125,7 @@ pub use crate::settings::client::secrets::{
     ClientSecret, ClientSecrets, PreviousSecret, SecretKind,
 };
 pub use crate::settings::dpop::DpopSettings;
+pub use crate::settings::sources::SourceSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 pub use crate::token::refusal::assertion::AssertionRefusal;
 pub use crate::token::refusal::{

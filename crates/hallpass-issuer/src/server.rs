@@ -181,7 +181,8 @@ impl IssuerServer {
     /// All endpoints as an axum router, for a server of your own; the audit writer ends with the router.
     ///
     /// `tls` of the settings is not used: it is about the issuer's own listener.
-    /// Serve it with connect info (`SocketAddr`), else the buckets per source address are not used. Must be called
+    /// Serve it with connect info (`SocketAddr`), else the buckets per source address are not used. `forwarded` of the settings counts,
+    /// `proxy-protocol` is for the issuer's own listener. Must be called
     /// inside a tokio runtime.
     ///
     /// ```
@@ -221,6 +222,7 @@ impl IssuerServer {
             connections_per_address,
         } = self;
         let metrics = core.metrics().connections.clone();
+        let sources = core.started_with().sources.clone();
         let shared = Arc::clone(&core);
         let router = match elsewhere {
             None => router(Arc::clone(&core)),
@@ -243,7 +245,11 @@ impl IssuerServer {
             connections_per_address,
             ..ConnectionLimits::default()
         };
-        let mut server = HttpServer::new(listener).limits(limits).metrics(metrics);
+        let mut server = HttpServer::new(listener)
+            .limits(limits)
+            .metrics(metrics)
+            .proxy_protocol(sources.proxies)
+            .without_share(sources.forwarders);
         if let Some(tls) = &tls {
             server = server.tls(tls.clone());
         }

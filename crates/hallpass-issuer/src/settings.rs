@@ -21,6 +21,7 @@ use crate::settings::exchange::Issuers;
 use crate::settings::keys::KEYS;
 use crate::settings::listener_tls::{read_tls, report_certificates, report_plain_urls};
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
+use crate::settings::sources::SourceSettings;
 use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
 use crate::store::{Place, SealingKeys};
 
@@ -34,6 +35,7 @@ mod keys;
 pub(crate) mod listener_tls;
 mod names;
 pub(crate) mod profile;
+pub(crate) mod sources;
 pub(crate) mod stored_client;
 pub(crate) mod trusted_issuer;
 
@@ -49,6 +51,8 @@ pub struct IssuerSettings {
     pub management_listen: Option<SocketAddr>,
     /// `connections-per-address`: most connections open at once from one address.
     pub connections_per_address: u32,
+    /// `proxy-protocol` and `forwarded`: whose word counts about where a connection, or a request, comes from.
+    pub sources: SourceSettings,
     /// `drain-delay-seconds`: how long the program around the issuer goes on serving after
     /// [`RunningIssuer::begin_stopping`](crate::RunningIssuer::begin_stopping).
     pub drain_delay: Duration,
@@ -116,6 +120,7 @@ impl Default for IssuerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             management_listen: None,
             connections_per_address: 1_024,
+            sources: SourceSettings::default(),
             drain_delay: Duration::from_secs(2),
             name: Issuer::internal(),
             base_url: None,
@@ -188,6 +193,7 @@ impl IssuerSettings {
         let listen = section.socket_address("listen");
         let management_listen = section.section("management").socket_address("listen");
         let connections_per_address = section.count("connections-per-address");
+        let sources = SourceSettings::read(section);
         let drain_delay = section.seconds("drain-delay-seconds");
         let name = section.checked("name", check_issuer_name);
         let base_url = section.checked("base-url", check_base_url);
@@ -226,6 +232,7 @@ impl IssuerSettings {
             listen: listen?,
             management_listen,
             connections_per_address: connections_per_address?,
+            sources: sources?,
             drain_delay: drain_delay?,
             name: name?,
             base_url,

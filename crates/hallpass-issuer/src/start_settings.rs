@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::settings::IssuerSettings;
 use crate::settings::dpop::DpopSettings;
+use crate::settings::sources::SourceSettings;
 
 /// What an issuer was started with and cannot change while it runs.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct StartSettings {
     listen: SocketAddr,
     management_listen: Option<SocketAddr>,
     connections_per_address: u32,
+    /// Whose word counts about where a request comes from.
+    pub(crate) sources: SourceSettings,
     drain_delay: Duration,
     name: Issuer,
     base_url: Option<Url>,
@@ -35,6 +38,7 @@ impl StartSettings {
             listen: settings.listen,
             management_listen: settings.management_listen,
             connections_per_address: settings.connections_per_address,
+            sources: settings.sources.clone(),
             drain_delay: settings.drain_delay,
             name: settings.name.clone(),
             base_url: settings.base_url.clone(),
@@ -61,6 +65,15 @@ impl StartSettings {
             (
                 "connections-per-address",
                 self.connections_per_address != other.connections_per_address,
+            ),
+            (
+                "proxy-protocol",
+                self.sources.proxies != other.sources.proxies,
+            ),
+            (
+                "forwarded",
+                (&self.sources.forwarders, self.sources.header)
+                    != (&other.sources.forwarders, other.sources.header),
             ),
             ("drain-delay-seconds", self.drain_delay != other.drain_delay),
             ("name", self.name != other.name),

@@ -62,17 +62,13 @@ pub(crate) fn management(core: Arc<Core>) -> Router {
 pub(crate) struct Connection {
     core: Arc<Core>,
     router: Router,
-    source: IpAddr,
+    peer: IpAddr,
 }
 
 impl Connection {
-    /// Serves the requests of the peer `source`; `router` comes from [`router`].
-    pub(crate) const fn new(core: Arc<Core>, router: Router, source: IpAddr) -> Self {
-        Self {
-            core,
-            router,
-            source,
-        }
+    /// Serves the requests of `peer`; `router` comes from [`router`].
+    pub(crate) const fn new(core: Arc<Core>, router: Router, peer: IpAddr) -> Self {
+        Self { core, router, peer }
     }
 
     /// Responds to one request, in a span of its own.
@@ -93,11 +89,16 @@ impl Connection {
     ) -> Response<Either<Full<Bytes>, Body>> {
         if request.uri().path() == TOKEN_PATH && request.method() == Method::POST {
             let (parts, body) = request.into_parts();
-            return endpoint::respond(&self.core, &parts, body, Some(self.source))
+            let source = self
+                .core
+                .started_with()
+                .sources
+                .of_request(self.peer, &parts.headers);
+            return endpoint::respond(&self.core, &parts, body, Some(source))
                 .await
                 .map(Either::Left);
         }
-        let peer = ConnectInfo(SocketAddr::new(self.source, 0));
+        let peer = ConnectInfo(SocketAddr::new(self.peer, 0));
         request.extensions_mut().insert(peer);
         match self.router.call(request).await {
             Ok(response) => response.map(Either::Right),
@@ -107,7 +108,7 @@ impl Connection {
 }
 
 async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
-    let source = source(&request);
+    let source = source(&core, &request);
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
         endpoint::respond(&core, &parts, body, source).await
@@ -126,7 +127,7 @@ async fn introspect(State(core): State<Arc<Core>>, request: Request<Body>) -> Re
 }
 
 async fn about_token(core: &Core, about: About, request: Request<Body>) -> Response<Body> {
-    let source = source(&request);
+    let source = source(core, &request);
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
         question::respond(core, about, &parts, body, source).await
@@ -138,7 +139,7 @@ async fn about_token(core: &Core, about: About, request: Request<Body>) -> Respo
 
 /// Without an authority there is nothing at its places.
 async fn certificate(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
-    let source = source(&request);
+    let source = source(&core, &request);
     let (parts, body) = request.into_parts();
     let Some(ring) = core.authorities().ring() else {
         return not_found(&core, &parts.method, &parts.uri);
@@ -158,14 +159,18 @@ async fn bundle(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> 
     }
 }
 
-/// Who is at the other end, as far as that is known.
-fn source(request: &Request<Body>) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| peer.ip())
+/// Where a request comes from, as far as that is known.
+fn source(core: &Core, request: &Request<Body>) -> Option<IpAddr> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    Some(
+        core.started_with()
+            .sources
+            .of_request(peer.ip(), request.headers()),
+    )
 }
 
 async fn deny_list(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
-    let source = source(&request);
+    let source = source(&core, &request);
     revocations::response(core.deny_list(), request.headers(), request.uri(), source)
 }
 

@@ -4,7 +4,7 @@ use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
 use crate::settings::client::{self, CLIENT_KEYS};
-use crate::settings::{audience, ca, dpop, trusted_issuer};
+use crate::settings::{audience, ca, dpop, sources, trusted_issuer};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -24,9 +24,19 @@ pub(super) const KEYS: &[Key] = &[
         "connections-per-address",
         Kind::count(1, 4_096),
         "Most connections open at once from one address, an IPv6 address being its /64 network; 4096 is the limit for all \
-        addresses together. Behind a proxy all connections come from the proxy's address.",
+        addresses together. Behind a proxy all connections come from the proxy's address, unless `proxy-protocol` or `forwarded` names it.",
     )
     .or("1024"),
+    Key::new(
+        "proxy-protocol",
+        Kind::Section(sources::PROXY_PROTOCOL_KEYS),
+        "Proxies of connections in front, which say by the PROXY protocol whom they have a connection from.",
+    ),
+    Key::new(
+        "forwarded",
+        Kind::Section(sources::FORWARDED_KEYS),
+        "Proxies of HTTP in front, which say in a header whom they have a request from.",
+    ),
     Key::new(
         "drain-delay-seconds",
         Kind::seconds(0, 300),

@@ -36,6 +36,7 @@ mod revoked_names;
 mod settings;
 mod settings_hints;
 mod standards;
+mod sources;
 mod stored_clients;
 mod tampered_store;
 mod tls;
