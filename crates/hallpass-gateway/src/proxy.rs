@@ -37,3 +37,4 @@ mod trailers;
 pub(crate) mod tunnel;
 mod upload;
 pub(crate) mod upstreams;
+mod who;

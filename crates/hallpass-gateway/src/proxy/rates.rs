@@ -3,23 +3,21 @@
 mod told;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use hallpass_token::SecurityContext;
 use hallpass_upstream::{
     Grant, KeyedRates, Left, Network, Quota, RateAsked, RateRefusal, RateStore, RateStoreError,
     RatesAway, SharedRates,
 };
-use http::HeaderMap;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 pub(crate) use self::told::RateTold;
+use super::who::{CallerName, Who};
 use crate::settings::rate::{RateAcross, RateBy, RateLimitSettings, RateWhenAway};
 
 /// Quotas of `gateway.rates`. Those whose settings stay the same go on over a change of settings, with all that was counted.
@@ -59,16 +57,6 @@ pub(crate) struct RouteRates {
     by_address: Box<[Arc<Limit>]>,
     /// After it was decided that the request may pass.
     of_callers: Box<[Arc<Limit>]>,
-}
-
-/// Whose request it is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Who<'a> {
-    pub(crate) route: &'a str,
-    pub(crate) address: IpAddr,
-    /// The verified caller, if there is one.
-    pub(crate) context: Option<&'a SecurityContext>,
-    pub(crate) headers: &'a HeaderMap,
 }
 
 impl Rates {
@@ -224,27 +212,19 @@ impl Limit {
         part(&mut name, self.settings.name.as_bytes());
         match (&self.settings.by, who.context) {
             (RateBy::Route, _) => part(&mut name, who.route.as_bytes()),
-            (RateBy::Caller, Some(context)) => caller(&mut name, context),
+            (RateBy::Caller, Some(context)) => name_caller(&mut name, CallerName::of(context)),
             (RateBy::Client, Some(context)) => {
-                // Who is no client of anybody is told apart as a caller.
-                match context.client_id() {
-                    Some(client) => {
-                        part(&mut name, b"client");
-                        part(&mut name, context.claims().issuer.as_str().as_bytes());
-                        part(&mut name, client.as_str().as_bytes());
-                    }
-                    None => caller(&mut name, context),
-                }
+                name_caller(&mut name, CallerName::of_client(context));
             }
             (RateBy::Header(header), Some(context)) if who.headers.contains_key(header) => {
-                caller(&mut name, context);
+                name_caller(&mut name, CallerName::of(context));
                 for value in who.headers.get_all(header) {
                     part(&mut name, value.as_bytes());
                 }
             }
             (RateBy::Address, _)
             | (RateBy::Caller | RateBy::Client | RateBy::Header(_), None | Some(_)) => {
-                address(&mut name, who.address);
+                name_caller(&mut name, CallerName::of_address(who.address));
                 return (name, Whose::Address);
             }
         }
@@ -270,19 +250,8 @@ impl Counted {
     }
 }
 
-fn caller(name: &mut Vec<u8>, context: &SecurityContext) {
-    part(name, b"caller");
-    part(name, context.claims().issuer.as_str().as_bytes());
-    part(name, context.claims().subject.as_str().as_bytes());
-}
-
-/// An address of IPv6 is its network of 64 bits: whoever has one has all of that.
-fn address(name: &mut Vec<u8>, address: IpAddr) {
-    part(name, b"address");
-    match address.to_canonical() {
-        IpAddr::V4(address) => part(name, &address.octets()),
-        IpAddr::V6(address) => part(name, &address.octets()[..8]),
-    }
+fn name_caller(name: &mut Vec<u8>, caller: CallerName<'_>) {
+    caller.with_parts(|parts| parts.iter().for_each(|bytes| part(name, bytes)));
 }
 
 fn part(name: &mut Vec<u8>, bytes: &[u8]) {
@@ -363,12 +332,13 @@ impl RateMetrics {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::sync::Arc;
 
     use hallpass_clock::SystemClock;
-    use hallpass_token::{AccessToken, TokenClaims, UnixTime, VerifiedClaims};
+    use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
     use hallpass_upstream::{HttpTransport, StaticDiscovery};
-    use http::HeaderName;
+    use http::{HeaderMap, HeaderName};
 
     use super::*;
 

@@ -18,8 +18,8 @@ use super::hop_by_hop;
 use super::noted::Noted;
 use super::parts::Came;
 use super::plan::{ProxyPlan, Route};
-use super::rates::Who;
 use super::rescue::Trouble;
+use super::who::Who;
 
 /// A request whose head was looked at.
 #[derive(Debug)]
