@@ -2,6 +2,7 @@
 
 mod keyed;
 mod pace;
+mod places;
 mod shards;
 mod shared;
 mod store;
@@ -15,6 +16,7 @@ use pace::Pace;
 use warm_up::WarmUp;
 
 pub use keyed::{KeyedRates, Left, Quota};
+pub use places::{KeyedPlace, KeyedPlaces};
 pub use shared::{RateAsked, RateRefusal, RatesAway, SharedRates};
 pub use store::{Grant, RateStore, RateStoreError};
 

@@ -2,8 +2,8 @@
 
 use std::array;
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::collections::hash_map::{Entry, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,9 +44,9 @@ impl<V> Shards<V> {
     }
 
     /// What `name` is called here.
-    pub(super) fn key(&self, name: &[u8]) -> Key {
+    pub(super) fn key(&self, name: impl Hash) -> Key {
         let [one, other] = &self.hasher;
-        let halves = [one.hash_one(name), other.hash_one(name)];
+        let halves = [one.hash_one(&name), other.hash_one(&name)];
         let mut key = Key::default();
         for (place, byte) in key
             .iter_mut()
@@ -89,6 +89,16 @@ impl<V> Shards<V> {
         Some(result)
     }
 
+    /// Takes the entry of `key` away if `is_over` says so of it.
+    pub(super) fn leave(&self, key: Key, is_over: impl FnOnce(&mut V) -> bool) {
+        let mut part = self.part(key);
+        if let Entry::Occupied(mut entry) = part.entries.entry(key)
+            && is_over(entry.get_mut())
+        {
+            entry.remove();
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         let parts = self.parts.iter();
         parts.map(|part| locked(part).entries.len()).sum()
@@ -99,6 +109,19 @@ impl<V> Shards<V> {
         let [zero, ..] = &self.parts;
         let part = self.parts.get(usize::from(first) % PARTS);
         locked(part.unwrap_or(zero))
+    }
+}
+
+impl<V: Default> Shards<V> {
+    /// What `work` makes of the entry of `key`, which begins as the default; `None` where there is no room for it. For entries of which each
+    /// [is taken away](Self::leave) when its time is over: none is looked for that says no more than none.
+    pub(super) fn enter<R>(&self, key: Key, work: impl FnOnce(&mut V) -> R) -> Option<R> {
+        let mut part = self.part(key);
+        let has_room = part.entries.len() < MOST_IN_PART;
+        match part.entries.entry(key) {
+            Entry::Occupied(mut entry) => Some(work(entry.get_mut())),
+            Entry::Vacant(entry) => has_room.then(|| work(entry.insert(V::default()))),
+        }
     }
 }
 
