@@ -132,6 +132,8 @@ fn ours(row: &Row) -> String {
     management: {{ listen: '127.0.0.1:0' }}
     connections-per-address: 20000
     access-log: {{ level: {access_log} }}
+    # All of the load is one caller's: it is counted, and never too much.
+    service-defaults: {{ caller-bulkhead: {{ max-concurrent: 1000 }} }}
     routes:
       - {{ name: service, path: '/**', to: 'lb://order-service', identity: {identity}{audience} }}
   discovery: {{ static: {{ order-service: '127.0.0.1:SERVICE_PORT' }} }}

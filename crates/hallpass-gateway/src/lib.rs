@@ -59,6 +59,7 @@ pub use settings::AuthzSettings;
 pub use settings::access_log::{
     AccessLogFormat, AccessLogLevel, AccessLogSettings, AccessLogTarget,
 };
+pub use settings::caller_bulkhead::{CallerBulkheadBy, CallerBulkheadSettings};
 pub use settings::cors::{CorsOrigins, CorsSettings, OriginPattern};
 pub use settings::forwarded::{ForwardedForm, ForwardedSettings};
 pub use settings::gateway::{BesideGateway, GatewaySettings};

@@ -6,6 +6,7 @@
 
 pub(crate) mod access_log;
 mod attempt;
+mod caller_places;
 mod cookies;
 mod cors;
 mod download;

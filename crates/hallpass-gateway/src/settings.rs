@@ -1,6 +1,7 @@
 //! `authz`: external authorization.
 
 pub(crate) mod access_log;
+pub(crate) mod caller_bulkhead;
 pub(crate) mod cors;
 pub(crate) mod forwarded;
 pub(crate) mod gateway;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hallpass_upstream::{Body, BodyUnderWay, BoxError};
+use hallpass_upstream::{Body, BoxError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Sleep;
 
+use super::caller_places::HeldPlaces;
 use super::pause::Pause;
 use super::trailers::clean_response;
 use super::upstreams::ServiceState;
@@ -40,7 +41,7 @@ impl DownloadFault {
 pub(crate) struct Download {
     body: Body,
     /// Until the body has ended.
-    under_way: Option<BodyUnderWay>,
+    places: Option<HeldPlaces>,
     pause: Pause,
     has_trailers: bool,
     /// When the time of the whole request is over.
@@ -53,14 +54,14 @@ pub(crate) struct Download {
 impl Download {
     /// `counter`: of its bytes.
     pub(crate) fn new(
-        (body, under_way): (Body, BodyUnderWay),
+        (body, places): (Body, HeldPlaces),
         pause: Pause,
         counter: Counter,
         service: &Arc<ServiceState>,
     ) -> Self {
         Self {
             // One that is not there needs nobody to wait for it.
-            under_way: Some(under_way).filter(|_| !body.is_end_stream()),
+            places: Some(places).filter(|_| !body.is_end_stream()),
             body,
             pause,
             has_trailers: false,
@@ -87,7 +88,7 @@ impl Download {
         tracing::debug!(%fault, "a response was cut off");
         self.service.counters.cut(fault.as_str());
         self.body = Body::empty();
-        self.under_way = None;
+        self.places = None;
         Poll::Ready(Some(Err(fault.into())))
     }
 }
@@ -121,7 +122,7 @@ impl HttpBody for Download {
                         tracing::debug!(%error, "a response broke off");
                         this.service.counters.cut("upstream");
                     }
-                    this.under_way = None;
+                    this.places = None;
                     return Poll::Ready(ended);
                 }
             };
@@ -129,7 +130,7 @@ impl HttpBody for Download {
                 Ok(data) => {
                     this.bytes += data.len() as u64;
                     if this.body.is_end_stream() {
-                        this.under_way = None;
+                        this.places = None;
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }

@@ -66,7 +66,11 @@ fn service(service: &ServiceState) -> Value {
     let mut instances = service.upstream.report();
     instances.sort_by_key(|it| it.instance.to_string());
     let instances: Value = instances.iter().map(instance).collect();
-    json!({ "service": **service.upstream.name(), "instances": instances })
+    json!({
+        "service": **service.upstream.name(),
+        "callers": service.callers.known(),
+        "instances": instances,
+    })
 }
 
 fn instance(report: &InstanceReport) -> Value {

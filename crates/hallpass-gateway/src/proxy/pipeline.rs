@@ -7,7 +7,7 @@
 //! 4. the route is looked for, in the plan that the request holds to its end: it is never chosen again after a wait. What browsers ask before a page
 //!    may send something (`cors`) is answered here: it has no token and goes no further.
 //! 5. `rates` by address, before a signature costs anything; `authorize`: with a limit to its time; trouble of our own refuses. Before "there is no such route", which would tell strangers what there is. Then
-//!    `logout`, and `rates` of callers.
+//!    `logout`, and what is counted of callers: `caller_places` and `rates`.
 //! 6. the token for the upstream: without it nothing is sent.
 //! 7. `outgoing`: the headers that the upstream sees; those that name the caller come last, so that nothing later adds one.
 //! 8. the attempts; before the first one no connection is opened and nothing of the body is read.
@@ -22,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hallpass_client::AuthTokenService;
 use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer, grpc_media_type};
-use hallpass_upstream::{Body, Network};
+use hallpass_upstream::{Body, KeyedPlace, Network};
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
@@ -31,6 +31,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use super::attempt::Times;
+use super::caller_places::TooMany;
 use super::head::{self, Framing};
 use super::logout::{Issuer, LoggedOut};
 use super::metrics::ProxyMetrics;
@@ -120,7 +121,7 @@ impl Proxy {
             return Err(Trouble::NoRoute);
         };
         noted.counters = &route.counters;
-        self.count(&seen, came, &authorized, noted).await?;
+        let place = self.count(&seen, came, &authorized, noted).await?;
         if matches!(seen.framing, Framing::Length(length) if length > route.settings.max_body_bytes)
         {
             return Err(UploadFault::TooLarge.into());
@@ -163,6 +164,7 @@ impl Proxy {
             authorized: &authorized,
             has_trailers,
             begun: came.begun,
+            place,
         };
         match upgrade.filter(|_| reply::is_switch(&answered)) {
             Some(upgrade) => Ok(reply.switch(answered, upgrade)),
@@ -205,21 +207,26 @@ impl Proxy {
             .await
     }
 
-    /// Whether its caller may ask so often.
+    /// Whether its caller may ask so often, and a place among those of its requests that are under way. Who has none uses up no quota.
     async fn count(
         &self,
         seen: &Seen<'_>,
         came: &Came,
         authorized: &Authorized,
         noted: &mut Noted<'_>,
-    ) -> Result<(), Trouble> {
-        let Some(limited) = seen.limited() else {
-            return Ok(());
+    ) -> Result<Option<KeyedPlace>, Trouble> {
+        let Some(route) = seen.route else {
+            return Ok(None);
         };
-        let told = &mut noted.rate;
-        let who = seen.who(limited, &came.parts, authorized.context());
-        let counted = Box::pin(limited.rates.after_decision(who, self.now(), told));
-        counted.await.map_err(Trouble::Rate)
+        let who = seen.who(route, &came.parts, authorized.context());
+        let place = route.service.callers.enter(who);
+        let place = place.map_err(|TooMany| Trouble::TooMany)?;
+        if !route.rates.is_empty() {
+            let told = &mut noted.rate;
+            let counted = Box::pin(route.rates.after_decision(who, self.now(), told));
+            counted.await.map_err(Trouble::Rate)?;
+        }
+        Ok(place)
     }
 
     fn now(&self) -> Duration {

@@ -2,7 +2,7 @@
 
 use hallpass_listen::ConnectionHandle;
 use hallpass_resource::{Authorized, EndingBody};
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, KeyedPlace};
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
@@ -10,6 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::Answered;
+use super::caller_places::HeldPlaces;
 use super::download::Download;
 use super::hop_by_hop::take_out_of_response;
 use super::metrics::ProxyMetrics;
@@ -27,6 +28,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) has_trailers: bool,
     /// When the request came.
     pub(crate) begun: Instant,
+    /// Its caller's, where those are counted.
+    pub(crate) place: Option<KeyedPlace>,
 }
 
 /// Whether the upstream has taken an upgrade. That one was asked for was looked at before.
@@ -36,7 +39,7 @@ pub(crate) fn is_switch((response, _): &Answered) -> bool {
 
 impl Reply<'_> {
     /// The response, whose body comes as the upstream gives it.
-    pub(crate) fn hand_on(&self, (response, under_way): Answered) -> Response<ReplyBody> {
+    pub(crate) fn hand_on(mut self, (response, under_way): Answered) -> Response<ReplyBody> {
         let (head, body) = self.head(response);
         let timeouts = &self.route.settings.timeouts;
         let pause = match is_stream(&head) {
@@ -44,8 +47,9 @@ impl Reply<'_> {
             false => timeouts.idle,
         };
         let counter = self.metrics.downloaded.clone();
-        let (body, service) = ((body, under_way), &self.route.service);
-        let mut body = Download::new(body, Pause::new(pause), counter, service);
+        let places = HeldPlaces::new(under_way, self.place.take());
+        let service = &self.route.service;
+        let mut body = Download::new((body, places), Pause::new(pause), counter, service);
         if self.has_trailers {
             body = body.with_trailers();
         }
@@ -58,7 +62,7 @@ impl Reply<'_> {
 
     /// The response that ends HTTP on both connections, which are joined then.
     pub(crate) fn switch(
-        &self,
+        mut self,
         (mut response, under_way): Answered,
         (caller, connection): (OnUpgrade, ConnectionHandle),
     ) -> Response<ReplyBody> {
@@ -68,7 +72,10 @@ impl Reply<'_> {
             connection,
             idle: self.route.settings.timeouts.websocket_idle,
         };
-        let place = TunnelPlace::new(under_way, &self.metrics.open_tunnels);
+        let place = TunnelPlace::new(
+            HeldPlaces::new(under_way, self.place.take()),
+            &self.metrics.open_tunnels,
+        );
         tunnel::join((caller, upstream), ends, place);
         let (mut head, _none) = self.head(response);
         let headers = head.headers_mut();

@@ -34,6 +34,8 @@ pub(crate) enum Trouble {
     NoRoute,
     /// Its caller has sent more than allowed, or that cannot be known.
     Rate(RateRefusal),
+    /// As many requests of its caller are under way to the service as may be.
+    TooMany,
     /// Its token was taken back here.
     LoggedOut,
     /// Nobody else could be told that its token was taken back.
@@ -180,6 +182,7 @@ impl Trouble {
             Self::Undecided
             | Self::NoToken
             | Self::NotLoggedOut
+            | Self::TooMany
             | Self::Rate(RateRefusal::Away) => Some(Duration::from_secs(1)),
             Self::Rate(RateRefusal::UsedUp(wait)) => Some(*wait),
             Self::Upstream(UpstreamError::Refused(refusal)) => match refusal {
@@ -237,6 +240,12 @@ impl Trouble {
                 "route",
             ),
             Self::Rate(refusal) => of_rate(*refusal),
+            Self::TooMany => told(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_in_flight",
+                "As many requests of this caller are under way as may be at once.",
+                "caller_bulkhead",
+            ),
             Self::LoggedOut => told(
                 StatusCode::UNAUTHORIZED,
                 "invalid_token",

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use hallpass_listen::ConnectionHandle;
 use hallpass_resource::TokenEnd;
-use hallpass_upstream::BodyUnderWay;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+
+use super::caller_places::HeldPlaces;
 
 /// The buffer of each direction, in bytes.
 const BUFFER_BYTES: usize = 8 * 1024;
@@ -31,15 +32,15 @@ pub(crate) struct TunnelEnds {
 /// What a tunnel holds as long as it lasts.
 #[derive(Debug)]
 pub(crate) struct TunnelPlace {
-    _under_way: BodyUnderWay,
+    _places: HeldPlaces,
     open: Gauge,
 }
 
 impl TunnelPlace {
-    pub(crate) fn new(under_way: BodyUnderWay, open: &Gauge) -> Self {
+    pub(crate) fn new(places: HeldPlaces, open: &Gauge) -> Self {
         open.inc();
         Self {
-            _under_way: under_way,
+            _places: places,
             open: open.clone(),
         }
     }

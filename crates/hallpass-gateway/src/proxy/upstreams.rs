@@ -12,6 +12,7 @@ use hallpass_upstream::{
     Address, EndpointUrl, Guard, Http2, Instance, Network, Upstream, UpstreamSettings,
 };
 
+use super::caller_places::CallerPlaces;
 use super::metrics::{ProxyMetrics, ServiceCounters};
 use crate::said::Said;
 use crate::settings::gateway::GatewaySettings;
@@ -27,6 +28,7 @@ use looks::Looks;
 pub(crate) struct ServiceState {
     pub(crate) upstream: Upstream,
     pub(crate) guard: Guard,
+    pub(crate) callers: CallerPlaces,
     pub(crate) http2: Http2,
     pub(crate) counters: ServiceCounters,
     pub(crate) said: Said,
@@ -108,16 +110,19 @@ impl ServiceMaker {
         .with_observer(BreakerGauges::new(&name, &self.breakers));
         let told = self.breakers.of_guard(&name);
         let guard = Guard::new(Arc::clone(&name), settings.guard.clone(), clock, told);
-        let (upstream, guard) = match before {
+        let callers = CallerPlaces::new(settings.caller_bulkhead.as_ref(), &settings.bulkhead);
+        let (upstream, guard, callers) = match before {
             Some(before) => (
                 upstream.succeeding(&before.upstream),
                 guard.succeeding(&before.guard),
+                callers.succeeding(&before.callers),
             ),
-            None => (upstream, guard),
+            None => (upstream, guard, callers),
         };
         ServiceState {
             upstream,
             guard,
+            callers,
             http2: settings.http2,
             counters: self.metrics.of_service(&name),
             said: Said::default(),

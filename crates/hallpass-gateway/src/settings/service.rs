@@ -5,8 +5,10 @@ use hallpass_upstream::{
     BalanceSettings, BreakerSettings, BulkheadSettings, EjectSettings, GuardSettings, Http2,
 };
 
+use super::caller_bulkhead::CallerBulkheadSettings;
+
 /// An entry of `services`: how a service is called, whichever route leads there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {
     /// `http2`: whether requests are sent by HTTP/2.
     pub http2: Http2,
@@ -14,12 +16,28 @@ pub struct ServiceSettings {
     pub breaker: BreakerSettings,
     /// `bulkhead`: of each instance.
     pub bulkhead: BulkheadSettings,
+    /// `caller-bulkhead`: of each caller; `None`: no limit.
+    pub caller_bulkhead: Option<CallerBulkheadSettings>,
     /// `balance`: which instances are preferred.
     pub balance: BalanceSettings,
     /// `eject`: when an instance is left out for a while.
     pub eject: EjectSettings,
     /// `service`: what the service as a whole allows.
     pub guard: GuardSettings,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            http2: Http2::default(),
+            breaker: BreakerSettings::default(),
+            bulkhead: BulkheadSettings::default(),
+            caller_bulkhead: Some(CallerBulkheadSettings::default()),
+            balance: BalanceSettings::default(),
+            eject: EjectSettings::default(),
+            guard: GuardSettings::default(),
+        }
+    }
 }
 
 impl ServiceSettings {
@@ -42,6 +60,13 @@ impl ServiceSettings {
             Kind::Section(BulkheadSettings::KEYS),
             "How many requests are under way to one instance at once.",
         ),
+        Key::new(
+            "caller-bulkhead",
+            Kind::Section(CallerBulkheadSettings::KEYS),
+            "How many requests of one caller are under way to the service at once, whatever instance they go to, so that nobody alone takes all places. \
+            Of each process for itself.",
+        )
+        .or_value_of("enabled"),
         Key::new(
             "balance",
             Kind::Section(BalanceSettings::KEYS),
@@ -71,6 +96,8 @@ impl ServiceSettings {
         let http2 = section.choice("http2", Http2::named);
         let breaker = BreakerSettings::read(&section.section("breaker"));
         let bulkhead = BulkheadSettings::read(&section.section("bulkhead"));
+        let caller_bulkhead =
+            CallerBulkheadSettings::read(&section.section("caller-bulkhead"), bulkhead.as_ref());
         let balance = BalanceSettings::read(&section.section("balance"));
         let eject = EjectSettings::read(&section.section("eject"));
         let guard = GuardSettings::read(&section.section("guard"));
@@ -78,6 +105,7 @@ impl ServiceSettings {
             http2: http2?,
             breaker: breaker?,
             bulkhead: bulkhead?,
+            caller_bulkhead: caller_bulkhead?,
             balance: balance?,
             eject: eject?,
             guard: guard?,

@@ -11,7 +11,7 @@ use super::raw::{Raw, Says};
 const ROUTES: &str = "      - { name: orders, path: /orders/**, to: lb://orders, identity: relay, rule: authenticated, rates: [callers] }";
 const RATES: &str = "    rates: [{ name: callers, by: caller, count: 1000 }]\n";
 
-async fn page(estate: &Estate, path: &str) -> serde_json::Value {
+pub(crate) async fn page(estate: &Estate, path: &str) -> serde_json::Value {
     let at = estate.gateway.management_addr();
     let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     let answer = send(at, request.as_bytes()).await.unwrap();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod caller_places;
+#[cfg(test)]
 mod cors;
 #[cfg(test)]
 mod estate;

@@ -224,9 +224,14 @@ async fn many_who_wait_for_a_restart_do_not_storm_it() {
     let address = nobody.local_addr().unwrap();
     let estate = Arc::new(Estate::start(address, ORDERS).await);
     let mut asking = tokio::task::JoinSet::new();
-    for _ in 0..200 {
+    for number in 0..200 {
         let estate = Arc::clone(&estate);
-        asking.spawn(async move { estate.get("/orders/7").await.status });
+        asking.spawn(async move {
+            // More than one caller has places for.
+            let bearer = bearer(&format!("user-{}", number % 4));
+            let lines = ["GET /orders/7 HTTP/1.1", "Host: a", &bearer];
+            estate.ask(&lines).await.status
+        });
     }
     let answers = asking.join_all().await;
     let retries = estate.sample("hallpass_gateway_retries_total{service=\"orders\"}");

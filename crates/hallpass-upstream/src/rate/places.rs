@@ -1,8 +1,8 @@
 //! How many requests of each of very many are under way, in bounded memory.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::shards::{Key, Shards};
 

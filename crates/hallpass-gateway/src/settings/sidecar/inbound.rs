@@ -92,6 +92,8 @@ impl InboundSettings {
             routes: vec![route],
             service_defaults: ServiceSettings {
                 http2: self.http2,
+                // Those who call a program are mostly services, each for all of its users.
+                caller_bulkhead: None,
                 ..ServiceSettings::default()
             },
             ..GatewaySettings::default()

@@ -259,6 +259,7 @@ impl OutboundServiceSettings {
     fn how(&self) -> ServiceSettings {
         ServiceSettings {
             http2: self.http2,
+            caller_bulkhead: None,
             ..ServiceSettings::default()
         }
     }
@@ -345,6 +346,11 @@ fn nobody_names_the_caller() -> GatewaySettings {
         forwarded: ForwardedSettings {
             write: ForwardedForm::None,
             ..ForwardedSettings::default()
+        },
+        // It is the program alone who calls.
+        service_defaults: ServiceSettings {
+            caller_bulkhead: None,
+            ..ServiceSettings::default()
         },
         ..GatewaySettings::default()
     }
