@@ -83,8 +83,8 @@ pub use network::Network;
 pub use outcome::{Declined, Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction, random_id};
 pub use rate::{
-    Grant, KeyedPlace, KeyedPlaces, KeyedRates, Left, Quota, RateAsked, RateRefusal, RateStore,
-    RateStoreError, RatesAway, SharedRates,
+    Grant, KeyedPlace, KeyedPlaces, KeyedRates, KeyedValues, Left, Quota, RateAsked, RateRefusal,
+    RateStore, RateStoreError, RatesAway, SharedRates,
 };
 pub use reminders::Reminders;
 pub use replay::{

@@ -6,6 +6,7 @@ mod places;
 mod shards;
 mod shared;
 mod store;
+mod values;
 mod warm_up;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ pub use keyed::{KeyedRates, Left, Quota};
 pub use places::{KeyedPlace, KeyedPlaces};
 pub use shared::{RateAsked, RateRefusal, RatesAway, SharedRates};
 pub use store::{Grant, RateStore, RateStoreError};
+pub use values::KeyedValues;
 
 /// Shortest period, whatever was set.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use hallpass_upstream::{
-    Grant, KeyedRates, Left, Network, Quota, RateAsked, RateRefusal, RateStore, RateStoreError,
-    RatesAway, SharedRates,
+    Grant, KeyedRates, KeyedValues, Left, Network, Quota, RateAsked, RateRefusal, RateStore,
+    RateStoreError, RatesAway, SharedRates,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -33,6 +33,8 @@ pub(crate) struct Limit {
     callers: Counted,
     /// Those of addresses stand apart: whoever has a network has as many as he likes, and there is room for so many names only.
     addresses: Counted,
+    /// By a header: which of the values that a caller chooses count for themselves.
+    values: Option<Box<KeyedValues>>,
     refused: Counter,
     metrics: RateMetrics,
 }
@@ -175,11 +177,13 @@ impl Limit {
             settings: settings.clone(),
             callers: counted(),
             addresses: counted(),
+            values: matches!(settings.by, RateBy::Header(_))
+                .then(|| Box::new(KeyedValues::new(quota))),
         }
     }
 
     async fn take(&self, who: Who<'_>, now: Duration) -> Result<Left, RateRefusal> {
-        let (name, whose) = self.name_of(who);
+        let (name, whose) = self.name_of(who, now);
         let counted = match whose {
             Whose::Callers => &self.callers,
             Whose::Address => &self.addresses,
@@ -207,7 +211,7 @@ impl Limit {
 
     /// Whose quota it is: each part with its length before it, so that no two are one. It begins with the name of the rate, for processes that share
     /// several.
-    fn name_of(&self, who: Who<'_>) -> (Vec<u8>, Whose) {
+    fn name_of(&self, who: Who<'_>, now: Duration) -> (Vec<u8>, Whose) {
         let mut name = Vec::with_capacity(96);
         part(&mut name, self.settings.name.as_bytes());
         match (&self.settings.by, who.context) {
@@ -218,8 +222,15 @@ impl Limit {
             }
             (RateBy::Header(header), Some(context)) if who.headers.contains_key(header) => {
                 name_caller(&mut name, CallerName::of(context));
+                let length = name.len();
                 for value in who.headers.get_all(header) {
                     part(&mut name, value.as_bytes());
+                }
+                let (of_caller, value) = name.split_at(length);
+                let values = self.values.as_ref();
+                if !values.is_some_and(|it| it.has_its_own(of_caller, value, now)) {
+                    // All further values of the caller are one.
+                    name.truncate(length);
                 }
             }
             (RateBy::Address, _)

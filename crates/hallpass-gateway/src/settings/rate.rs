@@ -41,7 +41,8 @@ pub enum RateBy {
     Address,
     /// `route`: all of the route.
     Route,
-    /// `header:NAME`: those with one value of a header; of one address where it is missing.
+    /// `header:NAME`: those of one caller with one value of a header, for sixteen values at a time; all with others of that caller together. Of one
+    /// address where it is missing.
     Header(HeaderName),
 }
 
@@ -82,7 +83,7 @@ impl RateLimitSettings {
                 what: "`caller`, `client`, `address`, `route` or `header:NAME`",
             },
             "Whose requests are counted together: those of one user (issuer and `sub`), of one client, of one address, all of a route, \
-            or those of a caller that have one value of a header. Where nobody is verified, and where the header is missing, the address counts. \
+            or those of a caller that have one value of a header (16 values of a caller at a time; all of that caller with other values count together). Where nobody is verified, and where the header is missing, the address counts. \
             By `address` it is counted before the token is looked at; an address of IPv6 is its network of 64 bits.",
         )
         .required(),

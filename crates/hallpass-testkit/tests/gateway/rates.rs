@@ -59,6 +59,28 @@ async fn an_address_is_counted_before_a_token_costs_anything() {
     assert_eq!(orders.connections(), 0);
 }
 
+#[tokio::test]
+async fn invented_values_of_a_header_bring_no_more_quotas() {
+    let orders = Raw::start().await;
+    let rates = RATES
+        .replace("by: caller", "by: 'header:X-Device'")
+        .replace("count: 3", "count: 1");
+    let estate = Estate::start_with(&[orders.address], ROUTES, &rates).await;
+    let (alice, bob) = (bearer("alice"), bearer("bob"));
+    let ask = async |header: &str, device: u32| {
+        let device = format!("X-Device: {device}");
+        let lines = ["GET /orders/1 HTTP/1.1", "Host: a.example", header, &device];
+        estate.ask(&lines).await.status
+    };
+    let mut passed = 0;
+    for device in 0..40 {
+        passed += u32::from(ask(&alice, device).await == 200);
+    }
+    // Sixteen with a quota each, and one for all others.
+    assert_eq!(passed, 17);
+    assert_eq!((ask(&bob, 0).await, ask(&bob, 39).await), (200, 200));
+}
+
 fn shared(redis: u16, count: u32) -> (String, String) {
     // So long that none comes back before the test is over.
     let rates = format!(

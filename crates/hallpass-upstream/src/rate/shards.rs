@@ -57,6 +57,12 @@ impl<V> Shards<V> {
         key
     }
 
+    /// What `name` is called where few are told apart.
+    pub(super) fn short_key(&self, name: impl Hash) -> u64 {
+        let [one, _] = &self.hasher;
+        one.hash_one(name)
+    }
+
     /// What `work` makes of the entry of `key`, which begins as `fresh` where there is none; `None` where there is no room for it. Entries
     /// that are `idle` say no more than none.
     pub(super) fn with<R>(
