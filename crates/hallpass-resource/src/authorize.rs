@@ -213,6 +213,15 @@ impl Authorized {
         Some((name.clone(), change))
     }
 
+    /// The tag of the instances that the request is for (`context.gray-header`), if it names one: for who hands it on. It proves nothing: whoever sends the
+    /// request chooses it.
+    #[must_use]
+    pub fn gray_tag(&self) -> Option<&str> {
+        let header = self.judge.context.gray_header.as_ref()?;
+        let tag = self.context.carried().get(header.as_str())?;
+        tag.to_str().ok()
+    }
+
     /// Tells when the token of the request ends: for what streams ([`EndingBody`](crate::EndingBody)) and what outlives the request. The
     /// layer ends bodies by it; who asks without the layer does so itself.
     #[must_use]

@@ -141,18 +141,3 @@ fn a_route_that_no_rule_is_for_is_a_warning() {
     assert_eq!(said(&rules("/a/**"), &route("")), [""; 0]);
     assert_eq!(said(&rules("/b/**"), &route("")).len(), 1);
 }
-
-#[test]
-fn a_gateway_that_is_to_choose_instances_by_a_header_is_warned_of() {
-    let gateway =
-        "{ routes: [{ name: a, path: /a, to: lb://a, identity: relay, rule: authenticated }] }";
-    let context = "  context: { headers: [X-Gray-Tag], gray-header: X-Gray-Tag }";
-    let marks = "  discovery: { gray-metadata: version, static: { a: ['127.0.0.1:1'] } }";
-    let both = said(&format!("{context}\n{marks}"), gateway);
-    let about = "hallpass.context.gray-header: does nothing at the gateway";
-    assert!(both.iter().any(|it| it.contains(about)), "{both:?}");
-    for one in [context, marks] {
-        let one = said(one, gateway);
-        assert!(!one.iter().any(|it| it.contains(about)), "{one:?}");
-    }
-}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hallpass_resource::Authorized;
 use hallpass_token::SecurityContext;
 use hallpass_upstream::{
-    Admitted, Body, BodyUnderWay, Instance, Network, Outcome, RetryAdvice, TransportFuture,
+    Admitted, Body, BodyUnderWay, Instance, Network, Outcome, RetryAdvice, TransportFuture, Wish,
 };
 use http::header::UPGRADE;
 use http::uri::{PathAndQuery, Uri};
@@ -73,7 +73,11 @@ impl Attempts<'_> {
     /// Sends a request, taking it out of its place, to an instance that is not among those in `tried`, if another is well. The breaker, the bulkhead and the choice of further
     /// instances know of it afterwards.
     pub(crate) async fn attempt(&self, request: &mut Request<Body>, tried: &[Instance]) -> Tried {
-        let chosen = match self.route.service.upstream.choose(tried).await {
+        let wish = self
+            .authorized
+            .gray_tag()
+            .map_or_else(Wish::default, Wish::tagged);
+        let chosen = match self.route.service.upstream.choose_for(tried, wish).await {
             Ok(chosen) => chosen,
             Err(refusal) => return Tried::refused(refusal, None),
         };

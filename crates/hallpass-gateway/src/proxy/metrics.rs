@@ -50,6 +50,12 @@ struct CutLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GrayLabels {
+    service: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     identity: &'static str,
     result: &'static str,
@@ -69,6 +75,7 @@ pub(crate) struct ProxyMetrics {
     refused: Family<RefusedLabels, Counter>,
     retries: Family<ServiceLabels, Counter>,
     cut: Family<CutLabels, Counter>,
+    gray: Family<GrayLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     bytes: Family<DirectionLabels, Counter>,
     /// Bytes of bodies that went to upstreams.
@@ -94,6 +101,7 @@ impl Default for ProxyMetrics {
             refused: Family::default(),
             retries: Family::default(),
             cut: Family::default(),
+            gray: Family::default(),
             tokens: Family::default(),
             uploaded: of("up"),
             downloaded: of("down"),
@@ -138,6 +146,11 @@ impl ProxyMetrics {
             "responses_cut",
             "Responses that ended before their end, after a head that said nothing of it",
             it.cut,
+        );
+        gateway.register(
+            "gray",
+            "Attempts that wished for a tag, by where they went",
+            it.gray,
         );
         gateway.register(
             "upstream_tokens",
@@ -195,6 +208,7 @@ impl ProxyMetrics {
             duration: self.upstream.get_or_create_owned(&labels),
             retries: self.retries.get_or_create_owned(&labels),
             cut: self.cut.clone(),
+            gray: self.gray.clone(),
             service: labels.service,
         }
     }
@@ -241,6 +255,7 @@ pub(crate) struct ServiceCounters {
     pub(crate) duration: Histogram,
     pub(crate) retries: Counter,
     cut: Family<CutLabels, Counter>,
+    gray: Family<GrayLabels, Counter>,
     service: String,
 }
 
@@ -249,5 +264,15 @@ impl ServiceCounters {
     pub(crate) fn cut(&self, by: &'static str) {
         let service = self.service.clone();
         self.cut.get_or_create(&CutLabels { service, by }).inc();
+    }
+
+    /// An attempt that wished for a tag has gone to an instance with it, or to one without.
+    pub(crate) fn wish_met(&self, was_met: bool) {
+        let (service, result) = (
+            self.service.clone(),
+            if was_met { "tagged" } else { "fallback" },
+        );
+        let labels = GrayLabels { service, result };
+        self.gray.get_or_create(&labels).inc();
     }
 }

@@ -94,6 +94,7 @@ impl ServiceMaker {
             Arc::clone(&self.network.discovery),
             Arc::clone(&self.network.clock),
         );
+        let counters = self.metrics.of_service(&name);
         let upstream = Upstream::new(
             Arc::clone(&name),
             address.clone(),
@@ -107,7 +108,7 @@ impl ServiceMaker {
             balance: settings.balance,
             eject: settings.eject,
         })
-        .with_observer(BreakerGauges::new(&name, &self.breakers));
+        .with_observer(BreakerGauges::new(&name, &self.breakers, &counters));
         let told = self.breakers.of_guard(&name);
         let guard = Guard::new(Arc::clone(&name), settings.guard.clone(), clock, told);
         let callers = CallerPlaces::new(settings.caller_bulkhead.as_ref(), &settings.bulkhead);
@@ -124,7 +125,7 @@ impl ServiceMaker {
             guard,
             callers,
             http2: settings.http2,
-            counters: self.metrics.of_service(&name),
+            counters,
             said: Said::default(),
             looks: Looks::default(),
             settings: settings.clone(),

@@ -13,6 +13,8 @@ mod forwarding;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
+mod gray;
+#[cfg(test)]
 mod grpc;
 #[cfg(test)]
 mod issuers;

@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::proxy::metrics::ServiceCounters;
+
 /// The instance of a breaker over all of a service's.
 const ALL: &str = "all";
 
@@ -121,13 +123,15 @@ impl Drop for ShownGuard {
 pub(crate) struct BreakerGauges {
     service: String,
     metrics: BreakerMetrics,
+    counters: ServiceCounters,
 }
 
 impl BreakerGauges {
-    pub(crate) fn new(service: &str, metrics: &BreakerMetrics) -> Self {
+    pub(crate) fn new(service: &str, metrics: &BreakerMetrics, counters: &ServiceCounters) -> Self {
         Self {
             service: service.to_owned(),
             metrics: metrics.clone(),
+            counters: counters.clone(),
         }
     }
 }
@@ -161,6 +165,10 @@ impl InstanceObserver for BreakerGauges {
             shown.remove(&labels);
             self.metrics.states.remove(&labels);
         }
+    }
+
+    fn wish_met(&self, was_met: bool) {
+        self.counters.wish_met(was_met);
     }
 }
 

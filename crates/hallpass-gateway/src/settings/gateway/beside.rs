@@ -19,8 +19,7 @@ impl GatewaySettings {
     /// Reports what cannot be meant beside the other sections of `root`, of which these settings were read as well: for programs that read both.
     ///
     /// A quota that is counted `across: redis`, or a `logout` that is reported there, without a section `redis` (a warning where that is switched off); such
-    /// a `logout` without `security.internal-jwt.blacklist`, by which nobody would look for it. A route that no rule is for, which stays closed, is a warning, and so is
-    /// a choice of instances by `context.gray-header`, which is for calls of services.
+    /// a `logout` without `security.internal-jwt.blacklist`, by which nobody would look for it. A route that no rule is for, which stays closed, is a warning.
     pub fn check_beside(&self, root: &Section<'_>, beside: BesideGateway<'_>) {
         let section = root.section("gateway");
         let needs_redis = |own: &Section<'_>, key: &str| match root.section("redis").is_given() {
@@ -47,13 +46,6 @@ impl GatewaySettings {
                     "needs `security.internal-jwt.blacklist`: nobody looks for what is written",
                 );
             }
-        }
-        let context = root.section("context");
-        if context.has("gray-header") && root.section("discovery").has("gray-metadata") {
-            context.warn(
-                "gray-header",
-                "does nothing at the gateway, which leaves tagged instances to calls of services: tell versions apart by `headers` of routes to services of two names",
-            );
         }
         if !beside.security.permit_all {
             self.warn_of_closed_routes(&section, beside.security);
