@@ -18,6 +18,7 @@ use tower::Service as _;
 use super::head::has_one_length;
 use super::plan::Route;
 use super::rescue::UpstreamError;
+use super::trail::Trail;
 use super::upload::Upload;
 
 /// For how long a request waits for the only instance of a service, which refuses connections because it starts anew. Nothing has been sent by then, and
@@ -37,6 +38,8 @@ pub(crate) struct Attempts<'a> {
     /// When they begin: what was waited for a body that is kept is no time that the upstream had.
     pub(crate) begun: Instant,
     pub(crate) times: Times,
+    /// Where it is written down that it went out.
+    pub(crate) trail: Option<&'a Trail>,
     /// Where its token is one of ours.
     pub(crate) renewal: Option<Renewal<'a>>,
 }
@@ -86,6 +89,9 @@ impl Attempts<'_> {
             Ok(admitted) => admitted,
             Err(refusal) => return Tried::refused(refusal, Some(instance)),
         };
+        if let Some(trail) = self.trail {
+            trail.goes_to(&instance);
+        }
         point(request, &instance);
         let under_way = UnderWay {
             admitted: Some(admitted),

@@ -16,6 +16,7 @@ use super::head::Framing;
 use super::metrics::RouteCounters;
 use super::plan::{ProxyPlan, Route};
 use super::rates::RateTold;
+use super::trail::Trail;
 
 /// A request, as far as anything is kept of it.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ struct Asked {
     /// The length of its body, where it was announced.
     received: Option<u64>,
     trace: Option<TraceId>,
+    trail: Trail,
     /// Where lines name callers.
     caller: Option<SecurityContext>,
 }
@@ -59,6 +61,7 @@ impl<'p> Noted<'p> {
             version: parts.version,
             received: None,
             trace: None,
+            trail: Trail::default(),
             caller: None,
         });
         Self {
@@ -103,6 +106,11 @@ impl<'p> Noted<'p> {
         }
     }
 
+    /// Where it is written down that it goes out, if that is of use to anybody.
+    pub(crate) fn trail(&self) -> Option<&Trail> {
+        self.asked.as_ref().map(|it| &it.trail)
+    }
+
     /// It may pass, for this caller.
     pub(crate) fn passes(&mut self, authorized: &Authorized) {
         let Some(asked) = &mut self.asked else {
@@ -138,6 +146,8 @@ impl<'p> Noted<'p> {
         if !self.plan.access_log.wants(status) {
             return;
         }
+        let went = asked.trail.went();
+        let instance = went.instance.map(|it| it.to_string());
         let bytes = response.headers().get(CONTENT_LENGTH);
         let trace = asked.trace.map(|it| it.to_string());
         let claims = asked.caller.as_ref().map(SecurityContext::claims);
@@ -159,6 +169,8 @@ impl<'p> Noted<'p> {
             status,
             route: self.route.map(|it| it.settings.name.as_str()),
             service: self.route.map(|it| &**it.service.upstream.name()),
+            instance: instance.as_deref(),
+            attempts: went.attempts,
             refused_by: self.refused_by,
             took,
             received: asked.received,

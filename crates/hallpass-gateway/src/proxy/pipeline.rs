@@ -154,6 +154,7 @@ impl Proxy {
             times,
             framing: seen.framing,
             is_upgrade: upgrade.is_some(),
+            trail: noted.trail(),
             generation,
         };
         let has_trailers = seen.kept.wants_trailers || came.spoken_grpc.is_some();

@@ -15,6 +15,7 @@ use super::parts::Came;
 use super::plan::Route;
 use super::rescue::{Trouble, UpstreamError};
 use super::retrying::{REPLAY_BODY_BYTES, is_idempotent};
+use super::trail::Trail;
 use super::trailers::TrailerRules;
 use super::upload::{Upload, UploadFault, UploadRules};
 use super::upstreams::trouble;
@@ -30,6 +31,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) times: Times,
     pub(crate) framing: Framing,
     pub(crate) is_upgrade: bool,
+    /// Where it is written down that it went out.
+    pub(crate) trail: Option<&'a Trail>,
     /// Which of our tokens it bears, if it does.
     pub(crate) generation: Option<u64>,
 }
@@ -105,6 +108,7 @@ impl Sending<'_> {
             is_upgrade: self.is_upgrade,
             begun: Instant::now(),
             times: self.times,
+            trail: self.trail,
             renewal: self.generation.map(|generation| Renewal {
                 caller: self.authorized.context(),
                 generation,

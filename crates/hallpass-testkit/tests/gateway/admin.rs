@@ -93,6 +93,13 @@ async fn the_access_log_has_a_line_a_request_and_nothing_that_is_secret() {
         (&lines[0]["route"], &lines[0]["service"]),
         (&"orders".into(), &"orders".into())
     );
+    let instance = format!("http://{}", orders.address);
+    assert_eq!(
+        (&lines[0]["instance"], &lines[0]["attempts"]),
+        (&instance.into(), &1.into())
+    );
+    // It has gone nowhere.
+    assert!(lines[1].get("instance").is_none() && lines[1].get("attempts").is_none());
     assert_eq!(lines[0]["subject"], "alice");
     assert_eq!(lines[0]["bytes"], 7);
     assert!(lines[0]["trace"].as_str().is_some_and(|it| it.len() == 32));
@@ -102,6 +109,42 @@ async fn the_access_log_has_a_line_a_request_and_nothing_that_is_secret() {
     assert_eq!(lines[1]["refused_by"], "decision");
     assert!(lines[1].get("subject").is_none());
     assert!(!text.contains("secret") && !text.contains("eyJ"), "{text}");
+}
+
+#[tokio::test]
+async fn the_access_log_says_how_often_a_request_went_out_and_where_to_last() {
+    let fails = |body: &str| {
+        Says::text(&format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\n{body}"
+        ))
+    };
+    let orders = [
+        Raw::answering(move |_| fails("one")).await,
+        Raw::answering(move |_| fails("two")).await,
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let more = format!(
+        "    access-log: {{ file: '{}' }}\n    defaults: {{ retry: {{ max-attempts: 2, budget-percent: 100 }} }}\n",
+        file.display()
+    );
+    let routes = ROUTES.replace(", rates: [callers]", "");
+    let addresses = orders.each_ref().map(|it| it.address);
+    let estate = Estate::start_with(&addresses, &routes, &more).await;
+    let answer = estate.get("/orders/7").await;
+    assert_eq!(answer.status, 503);
+    let seen = orders.each_ref().map(|it| it.seen().len());
+    assert_eq!(seen, [1, 1]);
+    let limit = Duration::from_secs(5);
+    estate.gateway.shutdown_within(limit).await.unwrap();
+    let text = std::fs::read_to_string(file).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["attempts"], 2, "{text}");
+    let last = match answer.body.as_str() {
+        "one" => addresses[0],
+        _ => addresses[1],
+    };
+    assert_eq!(line["instance"], format!("http://{last}"), "{text}");
 }
 
 #[tokio::test]

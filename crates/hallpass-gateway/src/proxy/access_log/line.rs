@@ -25,6 +25,10 @@ pub(crate) struct Entry<'a> {
     /// The name of the route; `None` where there was none, or it was not looked for.
     pub(crate) route: Option<&'a str>,
     pub(crate) service: Option<&'a str>,
+    /// Where it went last; `None` where it has gone nowhere.
+    pub(crate) instance: Option<&'a str>,
+    /// How often it went out.
+    pub(crate) attempts: u32,
     /// What has refused the request on this side.
     pub(crate) refused_by: Option<&'a str>,
     /// From the head of the request to the head of the response.
@@ -58,6 +62,10 @@ impl Entry<'_> {
         let _ = write!(line, ",\"status\":{}", self.status.as_u16());
         text(&mut line, "route", self.route);
         text(&mut line, "service", self.service);
+        text(&mut line, "instance", self.instance);
+        if self.attempts > 0 {
+            let _ = write!(line, ",\"attempts\":{}", self.attempts);
+        }
         text(&mut line, "refused_by", self.refused_by);
         let _ = write!(line, ",\"ms\":{:.3}", self.took.as_secs_f64() * 1e3);
         if let Some(received) = self.received {
@@ -188,6 +196,8 @@ mod tests {
         status: StatusCode::FORBIDDEN,
         route: Some("orders"),
         service: Some("order-service"),
+        instance: Some("https://192.0.2.7:8443"),
+        attempts: 2,
         refused_by: Some("decision"),
         took: Duration::from_micros(1_234),
         received: Some(5),
@@ -205,7 +215,7 @@ mod tests {
         let settings = AccessLogSettings::default();
         assert_eq!(
             entry.line(&settings),
-            r#"{"time":"1994-11-06T08:49:37.089Z","address":"192.0.2.1","method":"GET","path":"/a\"b\n","status":403,"route":"orders","service":"order-service","refused_by":"decision","ms":1.234,"received":5,"bytes":17,"trace":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
+            r#"{"time":"1994-11-06T08:49:37.089Z","address":"192.0.2.1","method":"GET","path":"/a\"b\n","status":403,"route":"orders","service":"order-service","instance":"https://192.0.2.7:8443","attempts":2,"refused_by":"decision","ms":1.234,"received":5,"bytes":17,"trace":"4bf92f3577b34da6a3ce929d0e0e4736"}"#
         );
         let all = AccessLogSettings {
             has_query: true,
