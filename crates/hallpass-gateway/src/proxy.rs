@@ -38,5 +38,6 @@ mod trail;
 mod trailers;
 pub(crate) mod tunnel;
 mod upload;
+mod upstream_error;
 pub(crate) mod upstreams;
 mod who;

@@ -17,9 +17,9 @@ use tower::Service as _;
 
 use super::head::has_one_length;
 use super::plan::Route;
-use super::rescue::UpstreamError;
 use super::trail::Trail;
 use super::upload::Upload;
+use super::upstream_error::UpstreamError;
 
 /// For how long a request waits for the only instance of a service, which refuses connections because it starts anew. Nothing has been sent by then, and
 /// what is counted against the instance is what comes after.

@@ -5,14 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hallpass_resource::{DenialResponse, refusal_in_grpc};
 use hallpass_token::BearerError;
-use hallpass_upstream::{
-    Outcome, RateRefusal, Refusal, RetryAdvice, TransportError, TransportErrorKind,
-};
+use hallpass_upstream::{RateRefusal, Refusal, TransportErrorKind};
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use super::head::HeadFault;
 use super::upload::UploadFault;
+use super::upstream_error::UpstreamError;
 use crate::problem::problem;
 
 /// Why a request is not answered by an upstream.
@@ -48,45 +47,6 @@ pub(crate) enum Trouble {
     Upstream(UpstreamError),
     /// It, or its caller, has had all the time that there was.
     TooLong,
-}
-
-/// Why an attempt at an upstream has no response that can be handed on.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum UpstreamError {
-    /// Nothing was sent.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// No response came.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// No response came in time.
-    #[error("no response came in time")]
-    TimedOut,
-    /// The response cannot be handed on as what it says it is.
-    #[error("the response cannot be handed on: {0}")]
-    Invalid(&'static str),
-    /// The response switches to another protocol than was asked for, or to one without having been asked.
-    #[error("the response switches protocols unasked")]
-    Switched,
-}
-
-impl Outcome for UpstreamError {
-    fn instance_failed(&self) -> Option<bool> {
-        match self {
-            Self::Refused(refusal) => refusal.instance_failed(),
-            Self::Transport(error) => error.instance_failed(),
-            Self::TimedOut | Self::Invalid(_) | Self::Switched => Some(true),
-        }
-    }
-
-    fn retry_advice(&self) -> RetryAdvice {
-        match self {
-            Self::Refused(refusal) => refusal.retry_advice(),
-            Self::Transport(error) => error.retry_advice(),
-            Self::TimedOut => RetryAdvice::MayHaveActed,
-            Self::Invalid(_) | Self::Switched => RetryAdvice::Stands,
-        }
-    }
 }
 
 /// What is told of a trouble.

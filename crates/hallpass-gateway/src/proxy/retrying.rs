@@ -11,8 +11,8 @@ use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, StatusCode};
 
 use super::attempt::{Answered, Attempts, Renewal, Tried};
-use super::rescue::UpstreamError;
 use super::upload::Upload;
+use super::upstream_error::UpstreamError;
 
 /// Longest body that is kept to be sent again, in bytes, of a request that may be made twice.
 pub(crate) const REPLAY_BODY_BYTES: u64 = 64 * 1024;

@@ -13,11 +13,12 @@ use super::identity::IdentityNames;
 use super::metrics::ProxyMetrics;
 use super::parts::Came;
 use super::plan::Route;
-use super::rescue::{Trouble, UpstreamError};
+use super::rescue::Trouble;
 use super::retrying::{REPLAY_BODY_BYTES, is_idempotent};
 use super::trail::Trail;
 use super::trailers::TrailerRules;
 use super::upload::{Upload, UploadFault, UploadRules};
+use super::upstream_error::UpstreamError;
 use super::upstreams::trouble;
 
 /// A request that is ready to go.

@@ -2,7 +2,7 @@
 
 use hallpass_upstream::{Refusal, TransportErrorKind};
 
-use crate::proxy::rescue::UpstreamError;
+use crate::proxy::upstream_error::UpstreamError;
 use crate::said::Said;
 
 /// No response of `service` came for a request of `route`.
