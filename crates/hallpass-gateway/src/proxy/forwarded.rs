@@ -281,7 +281,7 @@ mod tests {
         lines
     }
 
-    const FORGED: [(&str, &str); 12] = [
+    const FORGED: [(&str, &str); 21] = [
         ("X-Forwarded-For", "10.0.0.1"),
         ("x_forwarded_for", "10.0.0.1"),
         ("X.Forwarded.Proto", "ftp"),
@@ -294,6 +294,15 @@ mod tests {
         ("Ssl_Client_S_Dn", "CN=root"),
         ("X-Envoy-Internal", "true"),
         ("Client-Cert", ":MII=:"),
+        ("True-Client-IP", "10.0.0.1"),
+        ("CF-Connecting-IP", "10.0.0.1"),
+        ("cf_connecting_ip", "10.0.0.1"),
+        ("X-Client-IP", "10.0.0.1"),
+        ("X-Cluster-Client-IP", "10.0.0.1"),
+        ("X-Forwarded", "for=10.0.0.1"),
+        ("X_Forwarded", "for=10.0.0.1"),
+        ("Front-End-Https", "on"),
+        ("Proxy", "http://evil.example:3128"),
     ];
 
     #[test]

@@ -2,16 +2,23 @@
 
 /// Headers that only proxies write. `-` stands for any sign that is no letter and no digit: CGI-like programs read them as one. With `*` at the
 /// end all that begin so are meant.
-const OF_PROXIES: [&str; 17] = [
+const OF_PROXIES: [&str; 24] = [
+    "cf-connecting-ip*",
     "client-cert",
     "client-cert-chain",
     "forwarded",
+    "front-end-https",
     "l5d-*",
+    "proxy",
     "ssl-client-*",
+    "true-client-ip",
     "txn-token",
     "workload-*",
     "x-client-cert",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-envoy-*",
+    "x-forwarded",
     "x-forwarded-*",
     "x-http-method",
     "x-http-method-override",
@@ -27,7 +34,7 @@ pub(crate) fn is_of_proxies(name: &str) -> bool {
     // Nearly all headers are told from them by their first letter.
     let may_be = matches!(
         name.as_bytes(),
-        [b'c' | b'f' | b'l' | b's' | b't' | b'w' | b'x', ..]
+        [b'c' | b'f' | b'l' | b'p' | b's' | b't' | b'w' | b'x', ..]
     );
     may_be
         && OF_PROXIES
@@ -66,6 +73,19 @@ mod tests {
             ("forwarded", true),
             ("forwarded-by", false),
             ("client-certs", false),
+            ("true-client-ip", true),
+            ("true_client_ip", true),
+            ("cf-connecting-ip", true),
+            ("cf-connecting-ipv6", true),
+            ("x-client-ip", true),
+            ("x-client-id", false),
+            ("x-cluster-client-ip", true),
+            ("x-forwarded", true),
+            ("front-end-https", true),
+            // What programs of CGI read as the proxy that they are to use.
+            ("proxy", true),
+            ("proxy-status", false),
+            ("proxies", false),
         ] {
             assert_eq!(is_of_proxies(name), is_theirs, "{name}");
         }

@@ -92,6 +92,9 @@ async fn what_a_stranger_says_of_proxies_reaches_no_upstream() {
             "X-Forwarded-Client-Cert: By=x;URI=spiffe://a/b",
             "L5d-Client-Id: a",
             "X-HTTP-Method-Override: DELETE",
+            "True-Client-IP: 10.0.0.1",
+            "cf-connecting-ip: 10.0.0.1",
+            "Proxy: http://evil.example",
             "X-From: stranger",
         ])
         .await;
@@ -112,6 +115,9 @@ async fn what_a_stranger_says_of_proxies_reaches_no_upstream() {
         "x-forwarded-client-cert",
         "l5d-client-id",
         "x-http-method-override",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "proxy",
     ] {
         assert_eq!(seen.all(gone).len(), 0, "{gone}: {seen:?}");
     }
