@@ -203,15 +203,7 @@ impl IssuerSettings {
         let key_encryption_key = section.secret("key-encryption-key");
         let previous_key_encryption_key = section.secret("previous-key-encryption-key");
         let algorithm = section.choice("algorithm", signing_algorithm);
-        let token_life = section.seconds("token-life-seconds");
-        let jwks_max_age = section.seconds("jwks-max-age-seconds");
-        let key_announce = section.seconds("key-announce-seconds");
-        let key_rotation = section.seconds("key-rotation-seconds");
-        let key_retention = section.seconds("key-retention-seconds");
-        let refresh_token_grace = section.seconds("refresh-token-grace-seconds");
-        let most_revocations = section.count("revocations-per-client-per-second");
-        let refresh_tokens_per_client = section.count("refresh-tokens-per-client");
-        let refresh_tokens_per_subject = section.count("refresh-tokens-per-subject");
+        let lives = Self::read_lives(section);
         let audiences = section.sections("audiences");
         report_doubles(&audiences, "name");
         let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
@@ -241,6 +233,29 @@ impl IssuerSettings {
             key_encryption_key,
             previous_key_encryption_key,
             algorithm: algorithm?,
+            audiences: audiences.into_iter().collect::<Option<_>>()?,
+            clients: clients?,
+            dpop: dpop?,
+            trusted_issuers: trusted_issuers?,
+            client_keys_tls: client_keys_tls?,
+            introspection_clients: introspection_clients?,
+            ca: ca?,
+            ..lives?
+        })
+    }
+
+    /// How long tokens and keys live, and how many there may be; nothing else of it is read.
+    fn read_lives(section: &Section<'_>) -> Option<Self> {
+        let token_life = section.seconds("token-life-seconds");
+        let jwks_max_age = section.seconds("jwks-max-age-seconds");
+        let key_announce = section.seconds("key-announce-seconds");
+        let key_rotation = section.seconds("key-rotation-seconds");
+        let key_retention = section.seconds("key-retention-seconds");
+        let refresh_token_grace = section.seconds("refresh-token-grace-seconds");
+        let most_revocations = section.count("revocations-per-client-per-second");
+        let refresh_tokens_per_client = section.count("refresh-tokens-per-client");
+        let refresh_tokens_per_subject = section.count("refresh-tokens-per-subject");
+        Some(Self {
             token_life: token_life?,
             jwks_max_age: jwks_max_age?,
             key_announce,
@@ -250,13 +265,6 @@ impl IssuerSettings {
             revocations_per_client_per_second: most_revocations.and_then(NonZeroU32::new)?,
             refresh_tokens_per_client: refresh_tokens_per_client?,
             refresh_tokens_per_subject: refresh_tokens_per_subject?,
-            audiences: audiences.into_iter().collect::<Option<_>>()?,
-            clients: clients?,
-            dpop: dpop?,
-            trusted_issuers: trusted_issuers?,
-            client_keys_tls: client_keys_tls?,
-            introspection_clients: introspection_clients?,
-            ca: ca?,
             ..Self::default()
         })
     }
