@@ -1,5 +1,9 @@
 //! What an operator does with the keys of a store, whether or not an issuer is running on it. A running one follows within a
 //! third of a second.
+//!
+//! Functions of this crate's users open the store and close it; those that are given one work for an issuer that runs too.
+
+pub(crate) mod edit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +11,15 @@ use std::time::Duration;
 use hallpass_clock::Clock;
 use hallpass_token::{Algorithm, UnixTime};
 
+use self::edit::{Edit, TakeOver};
 use crate::error::Error;
 use crate::key_upkeep::{algorithms_in_use, key_times};
 use crate::keys::adoption::Verifier;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
-use crate::keys::room::check_room;
 use crate::keys::rotation::{self, Changes, KeyTimes};
 use crate::settings::IssuerSettings;
 use crate::store::Store;
-use crate::store::keys::{MAX_WRITES, StoredKeys};
+use crate::store::keys::MAX_WRITES;
 
 /// A key as it is shown: nothing of its private half.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,19 +67,6 @@ pub struct KeyStep {
     pub enters: Option<KeyState>,
 }
 
-/// When a new key takes over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TakeOver {
-    /// After it was announced for `key_announce` of the settings.
-    #[default]
-    Announced,
-    /// Then, but not before every verifier that is known by name has fetched it.
-    WhenAdopted,
-    /// At once: verifiers fetch the key set anew when they see the first token of it.
-    Now,
-}
-
 /// Every key of the store, what becomes of them, and who has fetched them. Changes nothing.
 ///
 /// # Errors
@@ -85,10 +76,20 @@ pub async fn key_report(
     clock: &Arc<dyn Clock>,
 ) -> Result<KeyReport, Error> {
     let store = open(settings).await?;
-    let (times, in_use) = (times(settings, &store).await?, algorithms_in_use(settings));
+    let report = report(settings, &store, clock.as_ref()).await;
+    store.close().await;
+    report
+}
+
+/// [`key_report`] of an open store.
+pub(crate) async fn report(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+) -> Result<KeyReport, Error> {
+    let (times, in_use) = (times(settings, store).await?, algorithms_in_use(settings));
     let mut records = store.keys().await?.records;
     let verifiers = store.verifiers().await?;
-    store.close().await;
     let now = UnixTime::from(clock.now());
     rotation::advance(&mut records, now, &times, &in_use, |_| false);
     Ok(KeyReport {
@@ -104,8 +105,14 @@ pub async fn key_report(
 /// As [`key_report`].
 pub async fn public_keys(settings: &IssuerSettings) -> Result<String, Error> {
     let store = open(settings).await?;
-    let records = store.keys().await?.records;
+    let keys = published(&store).await;
     store.close().await;
+    keys
+}
+
+/// [`public_keys`] of an open store.
+async fn published(store: &Store) -> Result<String, Error> {
+    let records = store.keys().await?.records;
     let published = records.iter().filter(|key| key.is_published());
     let published: Vec<&str> = published.map(|key| key.public_jwk.as_str()).collect();
     Ok(format!("{{\"keys\":[{}]}}", published.join(",")))
@@ -122,30 +129,25 @@ pub async fn rotate_key(
     algorithm: Option<Algorithm>,
     take_over: TakeOver,
 ) -> Result<KeyInfo, Error> {
+    let store = open_for_change(settings).await?;
     let algorithm = algorithm.unwrap_or(settings.algorithm);
-    let next = change(settings, clock, async |records, now| {
-        let announced = rotation::first_announced(records, algorithm).map(|key| key.kid.clone());
-        let kid = match announced {
-            Some(kid) => kid,
-            None => add_key(records, algorithm, now).await?,
-        };
-        if take_over == TakeOver::Now {
-            let before = |key: &&mut KeyRecord| key.signs(algorithm);
-            if let Some(before) = records.iter_mut().find(before) {
-                before.enter(KeyState::Retired, now);
-            }
-        }
-        for key in records.iter_mut().filter(|key| key.kid == kid) {
-            match take_over {
-                TakeOver::Now => key.enter(KeyState::Signing, now),
-                TakeOver::WhenAdopted => key.awaits_adoption = true,
-                TakeOver::Announced => key.awaits_adoption = false,
-            }
-        }
-        Ok(kid)
+    let rotated = rotate(settings, &store, clock.as_ref(), (algorithm, take_over)).await;
+    store.close().await;
+    rotated
+}
+
+/// [`rotate_key`] of an open store.
+pub(crate) async fn rotate(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+    (algorithm, take_over): (Algorithm, TakeOver),
+) -> Result<KeyInfo, Error> {
+    let edit = Edit::Rotate(algorithm, take_over);
+    let next = change(settings, store, clock, edit).await?;
+    next.ok_or(Error::Internal {
+        operation: "finding the key that takes over",
     })
-    .await?;
-    info(next)
 }
 
 /// Withdraws the key `kid`: it leaves the key set, it never signs again, and what it signed counts no more. When it signed,
@@ -158,74 +160,43 @@ pub async fn taint_key(
     clock: &Arc<dyn Clock>,
     kid: &str,
 ) -> Result<Option<KeyInfo>, Error> {
-    let in_use = algorithms_in_use(settings);
-    let (records, successor) = change(settings, clock, async |records, now| {
-        let names = || records.iter().map(|key| key.kid.clone()).collect();
-        let unknown = Error::UnknownKey {
-            kid: kid.to_owned(),
-            known: names(),
-        };
-        let tainted = records.iter_mut().find(|key| key.kid == kid);
-        let tainted = tainted.ok_or(unknown)?;
-        let (signed, algorithm) = (tainted.state == KeyState::Signing, tainted.algorithm);
-        if tainted.state != KeyState::Tainted {
-            tainted.enter(KeyState::Tainted, now);
-        }
-        if !signed || !in_use.contains(&algorithm) {
-            return Ok(None);
-        }
-        let announced = rotation::first_announced(records, algorithm).map(|key| key.kid.clone());
-        let kid = match announced {
-            Some(kid) => kid,
-            None => add_key(records, algorithm, now).await?,
-        };
-        for key in records.iter_mut().filter(|key| key.kid == kid) {
-            key.enter(KeyState::Signing, now);
-        }
-        Ok(Some(kid))
-    })
-    .await?;
-    successor.map(|kid| info((records, kid))).transpose()
+    let store = open_for_change(settings).await?;
+    let tainted = taint(settings, &store, clock.as_ref(), kid).await;
+    store.close().await;
+    tainted
 }
 
-/// Makes an announced key, when there is room for one.
-async fn add_key(
-    records: &mut Vec<KeyRecord>,
-    algorithm: Algorithm,
-    now: UnixTime,
-) -> Result<String, Error> {
-    let key = KeyRecord::generate(algorithm, KeyState::Announced, now).await?;
-    check_room(records, std::slice::from_ref(&key))
-        .map_err(|problem| Error::TooManyKeys { problem })?;
-    let kid = key.kid.clone();
-    records.push(key);
-    Ok(kid)
-}
-
-/// Reads the keys, lets `edit` change them, and writes what is different; again when another process was faster.
-async fn change<T>(
+/// [`taint_key`] of an open store.
+pub(crate) async fn taint(
     settings: &IssuerSettings,
-    clock: &Arc<dyn Clock>,
-    edit: impl AsyncFn(&mut Vec<KeyRecord>, UnixTime) -> Result<T, Error>,
-) -> Result<(Vec<KeyRecord>, T), Error> {
-    Store::check_reaches_issuer(settings.place())?;
-    let store = open(settings).await?;
-    let (times, in_use) = (times(settings, &store).await?, algorithms_in_use(settings));
+    store: &Store,
+    clock: &dyn Clock,
+    kid: &str,
+) -> Result<Option<KeyInfo>, Error> {
+    change(settings, store, clock, Edit::Taint(kid)).await
+}
+
+/// Reads the keys, edits them, and writes what is different; again when another process was faster.
+async fn change(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+    edit: Edit<'_>,
+) -> Result<Option<KeyInfo>, Error> {
+    let (times, in_use) = (times(settings, store).await?, algorithms_in_use(settings));
     for _ in 0..MAX_WRITES {
         let mut stored = store.keys().await?;
         let now = UnixTime::from(clock.now());
         let before: Vec<_> = stored.records.iter().map(fingerprint).collect();
         let Changes { deleted, .. } =
             rotation::advance(&mut stored.records, now, &times, &in_use, |_| false);
-        let result = edit(&mut stored.records, now).await?;
+        let next = edit.apply(&mut stored.records, &in_use, now).await?;
         let changed = stored.records.iter();
         let changed: Vec<_> = changed
             .filter(|key| !before.contains(&fingerprint(key)))
             .collect();
         if store.write_keys(&stored, changed, &deleted).await? {
-            store.close().await;
-            let StoredKeys { records, .. } = stored;
-            return Ok((records, result));
+            return next.map(|kid| info(&stored.records, &kid)).transpose();
         }
     }
     Err(store.busy())
@@ -235,7 +206,7 @@ fn fingerprint(key: &KeyRecord) -> (String, KeyState, Option<u64>, bool) {
     (key.kid.clone(), key.state, key.since, key.awaits_adoption)
 }
 
-fn info((records, kid): (Vec<KeyRecord>, String)) -> Result<KeyInfo, Error> {
+fn info(records: &[KeyRecord], kid: &str) -> Result<KeyInfo, Error> {
     let key = records.iter().find(|key| key.kid == kid);
     key.map(KeyInfo::of).ok_or(Error::Internal {
         operation: "finding the changed key",
@@ -246,6 +217,12 @@ fn info((records, kid): (Vec<KeyRecord>, String)) -> Result<KeyInfo, Error> {
 /// [`Error::StoreMissing`]: who looks at keys does not want an empty store made.
 async fn open(settings: &IssuerSettings) -> Result<Store, Error> {
     Store::open_existing(settings.place(), settings.sealing_keys()).await
+}
+
+/// The same, where what is written reaches the issuer that runs.
+async fn open_for_change(settings: &IssuerSettings) -> Result<Store, Error> {
+    Store::check_reaches_issuer(settings.place())?;
+    open(settings).await
 }
 
 async fn times(settings: &IssuerSettings, store: &Store) -> Result<KeyTimes, Error> {

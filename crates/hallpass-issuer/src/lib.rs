@@ -104,8 +104,9 @@ pub use crate::clients::revision::{InvalidRevision, Revision};
 pub use crate::clients::secret_digest::SecretDigest;
 pub use crate::deny_list::NewRevocations;
 pub use crate::error::Error;
+pub use crate::key_administration::edit::TakeOver;
 pub use crate::key_administration::{
-    KeyInfo, KeyReport, KeyStep, TakeOver, key_report, public_keys, rotate_key, taint_key,
+    KeyInfo, KeyReport, KeyStep, key_report, public_keys, rotate_key, taint_key,
 };
 pub use crate::keys::adoption::Verifier;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};

@@ -96,8 +96,7 @@ pub async fn revoke(
     target: &RevocationTarget,
     end: RevocationEnd,
 ) -> Result<Revoked, Error> {
-    let now = UnixTime::from(clock.now());
-    let asked = entry(target, end, now).map_err(|problem| Error::Revocation { problem })?;
+    let asked = asked_for(target, end, UnixTime::from(clock.now()))?;
     Store::check_reaches_issuer(settings.place())?;
     let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
     let put = put(&store, &asked).await;
@@ -138,6 +137,18 @@ pub async fn revocation_report(
     let mut all: Vec<_> = all.filter(|it| now < it.revocation.ends_at).collect();
     all.sort_by_key(|it| Reverse((it.revocation.ends_at, it.name.clone())));
     Ok(all)
+}
+
+/// The entry that denies `target`.
+///
+/// # Errors
+/// [`Error::Revocation`] for what cannot be revoked or an end that is over.
+pub(crate) fn asked_for(
+    target: &RevocationTarget,
+    end: RevocationEnd,
+    now: UnixTime,
+) -> Result<Revocation, Error> {
+    entry(target, end, now).map_err(|problem| Error::Revocation { problem })
 }
 
 type Names = Vec<(RevocationKind, String)>;

@@ -45,10 +45,20 @@ pub async fn authority_report(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<AuthorityInfo>, Error> {
-    let ca = section(settings)?;
     let store = open(settings).await?;
-    let mut records = store.authorities().await?.records;
+    let report = report(settings, &store, clock.as_ref()).await;
     store.close().await;
+    report
+}
+
+/// [`authority_report`] of an open store.
+pub(crate) async fn report(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+) -> Result<Vec<AuthorityInfo>, Error> {
+    let ca = section(settings)?;
+    let mut records = store.authorities().await?.records;
     let (times, now) = (upkeep::times(ca), UnixTime::from(clock.now()));
     rotation::advance(&mut records, now, &times, &ca.trust_domain, true);
     let info = |record: &AuthorityRecord| AuthorityInfo::of(record, &times);
@@ -60,7 +70,6 @@ pub async fn authority_report(
 /// # Errors
 /// As [`authority_report`].
 pub async fn authority_bundle(settings: &IssuerSettings) -> Result<String, Error> {
-    section(settings)?;
     let store = open(settings).await?;
     let records = store.authorities().await?.records;
     store.close().await;
@@ -77,7 +86,20 @@ pub async fn rotate_authority(
     clock: &Arc<dyn Clock>,
     at_once: bool,
 ) -> Result<AuthorityInfo, Error> {
-    change(settings, clock, |records, ca, now| {
+    let store = open_for_change(settings).await?;
+    let rotated = rotate(settings, &store, clock.as_ref(), at_once).await;
+    store.close().await;
+    rotated
+}
+
+/// [`rotate_authority`] of an open store.
+pub(crate) async fn rotate(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+    at_once: bool,
+) -> Result<AuthorityInfo, Error> {
+    change(settings, store, clock, |records, ca, now| {
         let announced = records
             .iter()
             .find(|it| it.state == AuthorityState::Announced);
@@ -104,7 +126,20 @@ pub async fn distrust_authority(
     clock: &Arc<dyn Clock>,
     id: &str,
 ) -> Result<AuthorityInfo, Error> {
-    change(settings, clock, |records, ca, now| {
+    let store = open_for_change(settings).await?;
+    let left = distrust(settings, &store, clock.as_ref(), id).await;
+    store.close().await;
+    left
+}
+
+/// [`distrust_authority`] of an open store.
+pub(crate) async fn distrust(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+    id: &str,
+) -> Result<AuthorityInfo, Error> {
+    change(settings, store, clock, |records, ca, now| {
         let known = || records.iter().map(|it| it.id.clone()).collect();
         let Some(place) = records.iter().position(|it| it.id == id) else {
             let (id, known) = (id.to_owned(), known());
@@ -154,12 +189,11 @@ fn add(
 /// Reads the authorities, lets `edit` change them, and writes what is different; again when another process was faster.
 async fn change(
     settings: &IssuerSettings,
-    clock: &Arc<dyn Clock>,
+    store: &Store,
+    clock: &dyn Clock,
     edit: impl Fn(&mut Vec<AuthorityRecord>, &CaSettings, UnixTime) -> Result<String, Error>,
 ) -> Result<AuthorityInfo, Error> {
     let ca = section(settings)?;
-    Store::check_reaches_issuer(settings.place())?;
-    let store = open(settings).await?;
     for _ in 0..MAX_WRITES {
         let mut stored = store.authorities().await?;
         let now = UnixTime::from(clock.now());
@@ -173,7 +207,6 @@ async fn change(
         let is_other = |it: &&AuthorityRecord| !before.contains(&fingerprint(it));
         let changed: Vec<_> = stored.records.iter().filter(is_other).collect();
         if store.write_authorities(&stored, changed, &deleted).await? {
-            store.close().await;
             return find(&stored, &id, &upkeep::times(ca));
         }
     }
@@ -201,7 +234,15 @@ fn section(settings: &IssuerSettings) -> Result<&CaSettings, Error> {
 /// # Errors
 /// [`Error::StoreMissing`]: who looks at authorities does not want an empty store made.
 async fn open(settings: &IssuerSettings) -> Result<Store, Error> {
+    section(settings)?;
     Store::open_existing(settings.place(), settings.sealing_keys()).await
+}
+
+/// The same, where what is written reaches the issuer that runs.
+async fn open_for_change(settings: &IssuerSettings) -> Result<Store, Error> {
+    section(settings)?;
+    Store::check_reaches_issuer(settings.place())?;
+    open(settings).await
 }
 
 impl AuthorityInfo {
