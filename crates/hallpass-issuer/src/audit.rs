@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tracing::field;
 
 use self::actors::actors;
+use self::administration::{Administration, write_administration};
 use self::certificates::{write_issued, write_not_issued};
 use self::origin::{AUDIT_TARGET, From};
 use crate::clients::registry::Client;
@@ -23,6 +24,7 @@ use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::refusal::Refusal;
 
 mod actors;
+pub(crate) mod administration;
 mod certificates;
 pub(crate) mod origin;
 
@@ -70,6 +72,8 @@ pub(crate) enum Decision {
     CertificateIssued(Box<GivenCertificate>),
     /// A client got none.
     CertificateRefused { refusal: Refusal, caller: Caller },
+    /// Somebody changed something by the interface for administrators, or was kept from it.
+    Administration(Box<Administration>),
 }
 
 /// A certificate that a client got.
@@ -298,6 +302,7 @@ fn write(event: &AuditEvent) {
         Decision::CertificateRefused { refusal, caller } => {
             write_not_issued(&from, refusal.reason(), caller.names());
         }
+        Decision::Administration(it) => write_administration(&from, it),
         Decision::Refused {
             refusal,
             caller,

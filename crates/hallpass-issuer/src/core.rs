@@ -1,5 +1,6 @@
 //! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
+mod administration;
 mod applying;
 mod authorities;
 mod revocation_queue;

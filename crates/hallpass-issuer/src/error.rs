@@ -76,6 +76,9 @@ pub enum Error {
     /// Certificate, private key or authorities of the listener cannot be used.
     #[error("issuer.tls: {0}")]
     Tls(#[from] TlsError),
+    /// The same of the listener for administrators.
+    #[error("issuer.admin.tls: {0}")]
+    AdminTls(TlsError),
 
     // --- the store and its sealing key
     /// The store exists, but the generated sealing key that belongs beside it does not.

@@ -43,6 +43,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod audit;
 mod authority;
 mod client_administration;
@@ -76,6 +77,7 @@ mod token_purpose;
 mod token_shapes;
 mod trusted_issuers;
 
+pub use crate::admin::router::admin_description;
 pub use crate::audit::origin::AUDIT_TARGET;
 pub use crate::authority::administration::{
     AuthorityInfo, authority_bundle, authority_report, distrust_authority, rotate_authority,
@@ -118,6 +120,7 @@ pub use crate::revocation_administration::{
 pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;
+pub use crate::settings::admin::AdminSettings;
 pub use crate::settings::audience::AudienceSettings;
 pub use crate::settings::ca::CaSettings;
 pub use crate::settings::client::ClientSettings;

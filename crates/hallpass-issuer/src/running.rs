@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::admin::server::AdminServer;
 use crate::core::Core;
 use crate::deny_list::NewRevocations;
 use crate::error::Error;
@@ -32,6 +33,8 @@ pub struct RunningIssuer {
     pub(crate) serving: RunningServer,
     /// Health and metrics, when they have an address of their own.
     pub(crate) management: Option<RunningServer>,
+    /// The interface for administrators, when there is one.
+    pub(crate) admin: Option<AdminServer>,
     /// Ends the audit writer, after the last request.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) audit: JoinHandle<()>,
@@ -50,6 +53,12 @@ impl RunningIssuer {
     #[must_use]
     pub fn management_addr(&self) -> Option<SocketAddr> {
         self.management.as_ref().map(RunningServer::local_addr)
+    }
+
+    /// Where the interface for administrators is, when there is one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(AdminServer::local_addr)
     }
 
     /// The `iss` of its tokens.
@@ -134,9 +143,16 @@ impl RunningIssuer {
         if let Some((tls, settings)) = tls {
             blocking(tls, settings, ServerTls::check).await?;
         }
+        let admin_tls = settings.admin.as_ref().and_then(|it| it.tls.as_ref());
+        if let Some(admin) = &self.admin {
+            admin.check(admin_tls).await?;
+        }
         self.core.apply(settings).await?;
         if let Some((tls, settings)) = tls {
             blocking(tls, settings, ServerTls::apply).await?;
+        }
+        if let Some(admin) = &self.admin {
+            admin.apply(admin_tls).await?;
         }
         Ok(())
     }
@@ -156,9 +172,16 @@ impl RunningIssuer {
                     None => std::future::pending().await,
                 }
             };
+            let admin = async {
+                match &mut self.admin {
+                    Some(admin) => admin.ended().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = self.serving.ended() => {}
                 () = management => {}
+                () = admin => {}
                 _ = &mut self.audit => {}
                 _ = &mut self.store_watch => {}
             }
@@ -174,6 +197,8 @@ impl RunningIssuer {
             .is_some_and(RunningServer::has_ended)
         {
             Some("accept loop for health and metrics")
+        } else if self.admin.as_ref().is_some_and(AdminServer::has_ended) {
+            Some("accept loop for administrators")
         } else if self.audit.is_finished() {
             Some("audit writer")
         } else if self.store_watch.is_finished() {
@@ -208,7 +233,14 @@ impl RunningIssuer {
     pub async fn shutdown_within(self, limit: Duration) -> Result<(), Error> {
         self.core.begin_stopping();
         let ended = self.ended_task();
-        if self.serving.shutdown_within(limit).await == Drain::CutOff {
+        let admin = async {
+            match self.admin {
+                Some(admin) => admin.shutdown_within(limit).await,
+                None => Drain::Complete,
+            }
+        };
+        let drains = tokio::join!(self.serving.shutdown_within(limit), admin);
+        if <[Drain; 2]>::from(drains).contains(&Drain::CutOff) {
             tracing::warn!(
                 limit_seconds = limit.as_secs(),
                 "requests in flight were cut off at the drain limit"

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use crate::settings::IssuerSettings;
 use axum::Router;
 use hallpass_clock::Clock;
-use hallpass_listen::{ConnectionLimits, ConnectionPlaces, HttpServer};
+use hallpass_listen::{ConnectionLimits, ConnectionPlaces, HttpServer, RunningServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
 use hallpass_upstream::{ReplaySharing, ReplayStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::admin::server::{AdminServer, named};
 use crate::audit::AuditWriter;
 use crate::core::Core;
 use crate::error::Error;
@@ -55,7 +56,15 @@ pub struct IssuerServer {
     core: Arc<Core>,
     audit: AuditWriter,
     tls: Option<ServerTls>,
+    /// What the listener for administrators speaks.
+    admin_tls: Option<ServerTls>,
     connections_per_address: usize,
+}
+
+/// Sockets beside the one for tokens.
+struct Elsewhere {
+    management: Option<TcpListener>,
+    admin: Option<TcpListener>,
 }
 
 impl IssuerServer {
@@ -112,13 +121,14 @@ impl IssuerServer {
             source,
         })?;
         // Before the store is touched, as the address for tokens was.
-        let management = match settings.management_listen {
-            None => None,
-            Some(address) => Some(bind(address).await?),
+        let admin = settings.admin.as_ref().map(|admin| admin.listen);
+        let elsewhere = Elsewhere {
+            management: bind_if_any(settings.management_listen).await?,
+            admin: bind_if_any(admin).await?,
         };
         let server = Self::load_with(settings, local_addr, clock, replays).await?;
         server
-            .serve(listener, management)
+            .serve(listener, elsewhere)
             .map_err(|source| Error::Listen {
                 address: local_addr,
                 source,
@@ -165,7 +175,11 @@ impl IssuerServer {
         let early = if is_of_store { None } else { load().await? };
         let (core, audit) = Core::open(settings, urls, Arc::clone(&clock), replays).await?;
         let tls = if is_of_store { load().await? } else { early };
-        if tls.is_some() {
+        let admin_tls = match settings.admin.as_ref().and_then(|it| it.tls.as_ref()) {
+            Some(settings) => Some(named(load_tls(settings, &clock, &tls_metrics).await)?),
+            None => None,
+        };
+        if tls.is_some() || admin_tls.is_some() {
             core.metrics()
                 .add(|registry| tls_metrics.register(registry));
         }
@@ -173,6 +187,7 @@ impl IssuerServer {
             core: Arc::new(core),
             audit,
             tls,
+            admin_tls,
             connections_per_address: usize::try_from(settings.connections_per_address)
                 .unwrap_or(usize::MAX),
         })
@@ -210,37 +225,27 @@ impl IssuerServer {
         router(core)
     }
 
-    fn serve(
-        self,
-        listener: TcpListener,
-        elsewhere: Option<TcpListener>,
-    ) -> io::Result<RunningIssuer> {
+    fn serve(self, listener: TcpListener, elsewhere: Elsewhere) -> io::Result<RunningIssuer> {
         let Self {
             core,
             audit,
             tls,
+            admin_tls,
             connections_per_address,
         } = self;
         let metrics = core.metrics().connections.clone();
         let sources = core.started_with().sources.clone();
         let shared = Arc::clone(&core);
-        let router = match elsewhere {
+        let router = match elsewhere.management {
             None => router(Arc::clone(&core)),
             Some(_) => public(Arc::clone(&core)),
         };
-        let management = elsewhere.map(|listener| {
-            let router = management(Arc::clone(&core));
-            // The platform needs few, and both listeners share what the process may open.
-            let places = ConnectionPlaces::for_monitoring(MANAGEMENT_CONNECTIONS);
-            let limits = ConnectionLimits {
-                connections_per_address: places.count().div_ceil(MANAGEMENT_SHARES),
-                ..ConnectionLimits::default()
-            };
-            HttpServer::new(listener)
-                .limits(limits)
-                .places(places)
-                .serve(move |_peer| router.clone())
-        });
+        let management = elsewhere
+            .management
+            .map(|listener| serve_management(&core, listener));
+        let admin = elsewhere
+            .admin
+            .map(|listener| AdminServer::serve(&core, listener, admin_tls));
         let limits = ConnectionLimits {
             connections_per_address,
             ..ConnectionLimits::default()
@@ -268,9 +273,31 @@ impl IssuerServer {
             tls,
             serving,
             management: management.transpose()?,
+            admin: admin.transpose()?,
             stop,
             audit: tokio::spawn(audit.run(when_true(stopped))),
         })
+    }
+}
+
+fn serve_management(core: &Arc<Core>, listener: TcpListener) -> io::Result<RunningServer> {
+    let router = management(Arc::clone(core));
+    // The platform needs few, and all listeners share what the process may open.
+    let places = ConnectionPlaces::for_monitoring(MANAGEMENT_CONNECTIONS);
+    let limits = ConnectionLimits {
+        connections_per_address: places.count().div_ceil(MANAGEMENT_SHARES),
+        ..ConnectionLimits::default()
+    };
+    HttpServer::new(listener)
+        .limits(limits)
+        .places(places)
+        .serve(move |_peer| router.clone())
+}
+
+async fn bind_if_any(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    match address {
+        None => Ok(None),
+        Some(address) => bind(address).await.map(Some),
     }
 }
 

@@ -13,6 +13,7 @@ use hallpass_token::{Algorithm, ClientId, Issuer};
 use hallpass_upstream::TrustSampled;
 
 use crate::clients::registration::check_client_id;
+use crate::settings::admin::AdminSettings;
 use crate::settings::audience::AudienceSettings;
 use crate::settings::ca::CaSettings;
 use crate::settings::client::ClientSettings;
@@ -25,6 +26,7 @@ use crate::settings::sources::SourceSettings;
 use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
 use crate::store::{Place, SealingKeys};
 
+pub(crate) mod admin;
 pub(crate) mod audience;
 pub(crate) mod ca;
 pub(crate) mod client;
@@ -104,6 +106,8 @@ pub struct IssuerSettings {
     pub introspection_clients: Vec<ClientId>,
     /// `ca`: the certificate authority; none by default.
     pub ca: Option<CaSettings>,
+    /// `admin`: the interface for administrators; none by default.
+    pub admin: Option<AdminSettings>,
     /// `trace.sample-percent` of the whole configuration: how many of the traces that begin with a request to the issuer are exported. Whoever loads the
     /// configuration sets it; by default all.
     pub sampled: Percent,
@@ -145,6 +149,7 @@ impl Default for IssuerSettings {
             client_keys_tls: ClientTlsSettings::default(),
             introspection_clients: Vec::new(),
             ca: None,
+            admin: None,
             sampled: Percent::ALL,
             trust_sampled: TrustSampled::default(),
         }
@@ -214,7 +219,7 @@ impl IssuerSettings {
         };
         let whole: Option<Vec<_>> = audiences.iter().cloned().collect();
         let signing = algorithm.zip(whole.as_deref());
-        let ca = CaSettings::read(section);
+        let (ca, admin) = (CaSettings::read(section), AdminSettings::read(section));
         let clients = read_clients(section, issuers, (tls.as_ref(), ca.as_ref()), signing);
         warn_of_slips(section, whole.as_deref(), clients.as_deref());
         let dpop = DpopSettings::read(&section.section("dpop"));
@@ -240,6 +245,7 @@ impl IssuerSettings {
             client_keys_tls: client_keys_tls?,
             introspection_clients: introspection_clients?,
             ca: ca?,
+            admin: admin?,
             ..lives?
         })
     }

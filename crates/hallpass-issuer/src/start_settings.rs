@@ -28,6 +28,8 @@ pub(crate) struct StartSettings {
     store: PathBuf,
     jwks_max_age: Duration,
     dpop: DpopSettings,
+    /// Where the interface for administrators is, and whether it speaks TLS.
+    admin: Option<(SocketAddr, bool)>,
     /// HMAC of the key-encryption key: enough to see that it was changed.
     sealing_key: Option<hmac::Tag>,
 }
@@ -46,6 +48,10 @@ impl StartSettings {
             store: settings.store.clone(),
             jwks_max_age: settings.jwks_max_age,
             dpop: settings.dpop.clone(),
+            admin: settings
+                .admin
+                .as_ref()
+                .map(|admin| (admin.listen, admin.tls.is_some())),
             sealing_key: settings
                 .sealing_keys()
                 .current
@@ -85,6 +91,7 @@ impl StartSettings {
                 self.jwks_max_age != other.jwks_max_age,
             ),
             ("dpop", self.dpop != other.dpop),
+            ("admin", self.admin != other.admin),
             ("key-encryption-key", tag(self) != tag(other)),
         ];
         let changed = changes.into_iter().filter(|(_, is_changed)| *is_changed);

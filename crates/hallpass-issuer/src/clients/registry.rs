@@ -155,12 +155,17 @@ impl Registry {
     }
 
     /// How many clients there are.
-    const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.clients.len()
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The ids of all, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.clients.iter().map(|client| client.id.as_str())
     }
 
     /// No token of a client lives longer.

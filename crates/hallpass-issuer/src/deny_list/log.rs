@@ -94,6 +94,12 @@ impl Log {
         chunks.map(move |chunk| (chunk.last(), chunk.after(known)))
     }
 
+    /// All entries in the order in which they came: of one thing there may be several, and the last one says what all of them do.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Revocation> {
+        let chunks = self.chunks.iter().flat_map(|chunk| &chunk.entries);
+        chunks.map(|(_, revocation)| revocation)
+    }
+
     /// The last `most` of the entries after the one of the number `known`, in their order.
     pub(crate) fn newest(&self, known: u64, most: usize) -> Vec<Revocation> {
         let newest_first = self.chunks.iter().rev();

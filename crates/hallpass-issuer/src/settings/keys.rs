@@ -4,7 +4,7 @@ use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
 use crate::settings::client::{self, CLIENT_KEYS};
-use crate::settings::{audience, ca, dpop, sources, trusted_issuer};
+use crate::settings::{admin, audience, ca, dpop, sources, trusted_issuer};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -197,6 +197,12 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Section(ca::KEYS),
         "The certificate authority: short-lived certificates for the clients that have `certificate`, so that services have mutual TLS without \
         a mesh. Without this section there is none.",
+    ),
+    Key::new(
+        "admin",
+        Kind::Section(admin::KEYS),
+        "The interface for administrators (`/admin/v1`), on an address of its own: keys, revocations, certificate authorities, clients. Without \
+        this section there is none.",
     ),
     Key::not_ours("client", "here they are a list: `clients`, each with its `client-id`"),
     Key::not_ours("issuer", "here it is `name`"),

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod admin;
 mod api_page;
 mod audit;
 mod authority;

@@ -35,6 +35,11 @@ impl ClientTable {
         self.len
     }
 
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.shards.iter().flat_map(|shard| shard.iter())
+    }
+
     pub(super) fn find(&self, unverified_client_id: &str) -> Option<&Arc<Client>> {
         let hash = self.hasher.hash_one(unverified_client_id);
         let shard = self.shards.get(shard_of(hash))?;

@@ -1,0 +1,186 @@
+//! Who asks, and what they may do. Nothing is allowed that is not allowed here.
+
+use std::time::Duration;
+
+use hallpass_tls::{CertificateName, PeerCertificates};
+use hallpass_token::{
+    Audience, BearerSyntaxError, RevocationMarks, UnixTime, UnverifiedToken, VerifiedClaims,
+    VerifyPolicy, parse_bearer,
+};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::fault::AdminFault;
+use super::problem::Problem;
+use crate::clients::registry::{Client, Registry};
+use crate::core::Core;
+use crate::keys::record::KeyState;
+use crate::settings::admin::AdminSettings;
+use crate::token::shown::Shown;
+
+/// Reads everything that is shown here.
+pub(super) const READ: &str = "hallpass.admin.read";
+/// Changes everything that can be changed here, and reads it.
+pub(super) const WRITE: &str = "hallpass.admin.write";
+
+/// The largest token that is looked at, in bytes: ours are a tenth of it.
+const MAX_TOKEN_BYTES: usize = 8 * 1_024;
+
+/// An administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Actor {
+    /// The id of a client, or the name in a certificate.
+    pub(super) name: String,
+    /// `token` or `certificate`.
+    pub(super) proof: &'static str,
+    /// The token that it came with.
+    pub(super) jti: Option<String>,
+}
+
+/// The administrator that sends the request, if it may do what the method says: look, or else change.
+///
+/// A token goes before a certificate: who shows both is who the token says.
+///
+/// # Errors
+/// [`AdminFault::NoCredentials`], [`AdminFault::MalformedCredentials`], [`AdminFault::InvalidToken`],
+/// [`AdminFault::InsufficientScope`]; and who it was, where that is proven.
+pub(super) fn admit(
+    core: &Core,
+    parts: &Parts,
+    now: UnixTime,
+) -> Result<Actor, (Problem, Option<Actor>)> {
+    let changes = !matches!(parts.method, Method::GET | Method::HEAD);
+    let settings = core.settings();
+    // Taken out of the settings while the listener is still there.
+    let Some(settings) = &settings.admin else {
+        return Err((AdminFault::NoCredentials.into(), None));
+    };
+    let token = presented(&parts.headers).map_err(|fault| (fault.into(), None))?;
+    let (actor, may_read, may_write) = match token {
+        Some(token) => by_token(core, settings, (token, Shown::of(&parts.extensions)), now)
+            .map_err(|fault| (fault.into(), None))?,
+        None => by_certificate(settings, parts.extensions.get())
+            .ok_or_else(|| (AdminFault::NoCredentials.into(), None))?,
+    };
+    match (changes, may_read, may_write) {
+        (_, _, true) | (false, true, false) => Ok(actor),
+        (true, _, false) => Err((Problem::of_scope(WRITE), Some(actor))),
+        (false, false, false) => Err((Problem::of_scope(READ), Some(actor))),
+    }
+}
+
+/// The one token of the request.
+fn presented(headers: &HeaderMap) -> Result<Option<&str>, AdminFault> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(AdminFault::MalformedCredentials),
+        (Some(value), None) => match parse_bearer(value.as_bytes()) {
+            Ok(token) => Ok(Some(token)),
+            // Of another scheme, a secret say: a certificate must not make up for it.
+            Err(BearerSyntaxError::Scheme) => Err(AdminFault::NoCredentials),
+            Err(_) => Err(AdminFault::MalformedCredentials),
+        },
+    }
+}
+
+/// Who shows this token: a client of this issuer that acts for itself, and that is registered for it at this moment.
+fn by_token(
+    core: &Core,
+    settings: &AdminSettings,
+    (token, shown): (&str, Shown<'_>),
+    now: UnixTime,
+) -> Result<(Actor, bool, bool), AdminFault> {
+    let refused = |why: &'static str| {
+        tracing::debug!(why, "a token of an administrator does not count");
+        AdminFault::InvalidToken
+    };
+    let unverified =
+        UnverifiedToken::parse(token, MAX_TOKEN_BYTES).map_err(|error| refused(error.code()))?;
+    let policy = VerifyPolicy::new(core.issuer().clone(), settings.audience.clone())
+        .with_leeway(Duration::ZERO)
+        .with_max_token_bytes(MAX_TOKEN_BYTES);
+    let keys = core.keys();
+    let claims = unverified
+        .verify(keys.at(now).published(), &policy, now)
+        .map_err(|error| refused(error.code()))?;
+    if !is_by_key_of_ours(core, &unverified) {
+        return Err(refused("imported_key"));
+    }
+    let marks = RevocationMarks::of(&claims, unverified.key_id());
+    if core.deny_list().current().denies(&marks, now).is_some() {
+        return Err(refused("revoked"));
+    }
+    if let Some(why) = is_not_senders(&claims, shown) {
+        return Err(refused(why));
+    }
+    let registry = core.registry();
+    let client = own_client(&claims, &registry).ok_or_else(|| refused("not_of_a_client"))?;
+    if !is_for(client, &settings.audience) {
+        return Err(refused("not_registered"));
+    }
+    // What was taken from the client since counts no more, whatever the token says.
+    let may = |scope| claims.scope.contains(scope) && client.scope().contains(scope);
+    let actor = Actor {
+        name: client.id.to_string(),
+        proof: "token",
+        jti: claims.token_id.as_ref().map(ToString::to_string),
+    };
+    Ok((actor, may(READ), may(WRITE)))
+}
+
+/// Whether the key that it names signs here, or did. One that was imported to be published only is still in somebody else's hands.
+fn is_by_key_of_ours(core: &Core, unverified: &UnverifiedToken<'_>) -> bool {
+    let keys = core.key_states();
+    unverified.key_id().is_some_and(|named| {
+        let mut keys = keys.iter();
+        keys.any(|(kid, state)| kid == named.as_str() && *state != KeyState::Published)
+    })
+}
+
+/// The client that the token is about and that it was given to. A token for somebody else, a user say, or by somebody else, who acts for the
+/// client, is none of an administrator.
+fn own_client<'r>(claims: &VerifiedClaims, registry: &'r Registry) -> Option<&'r Client> {
+    let client = registry.find(claims.client_id.as_ref()?.as_str())?;
+    let is_own = claims.subject == client.subject && claims.actor.is_none();
+    is_own.then_some(client)
+}
+
+fn is_for(client: &Client, audience: &Audience) -> bool {
+    let mut targets = client.targets().iter();
+    targets.any(|target| target.audience == *audience)
+}
+
+/// Why the token is not known to be its sender's. Proofs of a key (DPoP) are not taken here.
+fn is_not_senders(claims: &VerifiedClaims, shown: Shown<'_>) -> Option<&'static str> {
+    let confirmation = claims.confirmation.as_ref()?;
+    match (confirmation.jkt, confirmation.x5t_s256) {
+        (None, Some(certificate)) if confirmation.is_known() => {
+            (shown.thumbprint() != Some(certificate)).then_some("other_certificate")
+        }
+        _ => Some("bound_otherwise"),
+    }
+}
+
+/// Who shows this certificate, of an authority that the listener trusts.
+fn by_certificate(
+    settings: &AdminSettings,
+    shown: Option<&PeerCertificates>,
+) -> Option<(Actor, bool, bool)> {
+    let shown = shown?;
+    let is_of = |name: &&CertificateName| name.is_of(shown.own());
+    let writes = settings.write_certificates.iter().find(is_of);
+    let reads = settings.read_certificates.iter().find(is_of);
+    let name = match writes.or(reads)? {
+        CertificateName::Uri(name) | CertificateName::Dns(name) => name.clone(),
+        // The settings have the two.
+        _ => return None,
+    };
+    let actor = Actor {
+        name,
+        proof: "certificate",
+        jti: None,
+    };
+    Some((actor, reads.is_some(), writes.is_some()))
+}

@@ -1,0 +1,110 @@
+//! Changes: one at a time, each to its end, each with its audit event.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::call::Call;
+use super::fault::AdminFault;
+use super::problem::Problem;
+use crate::audit::administration::Administration;
+use crate::audit::{AuditEvent, Decision};
+use crate::core::Core;
+use crate::token::attempt::Attempt;
+
+/// Most changes that wait for their turn; one more is refused.
+const MAX_WAITING: usize = 32;
+/// What stands in audit events in place of a grant.
+const ADMIN: &str = "admin";
+
+/// What the requests of administrators share.
+pub(super) struct Desk {
+    pub(super) core: Arc<Core>,
+    places: Arc<Semaphore>,
+    turn: Semaphore,
+}
+
+/// What is changed: by which name audit events call that, and what is changed by it.
+pub(super) struct What {
+    action: &'static str,
+    object: Option<String>,
+}
+
+impl What {
+    /// This is done.
+    pub(super) const fn new(action: &'static str) -> Self {
+        Self {
+            action,
+            object: None,
+        }
+    }
+
+    /// To this.
+    pub(super) fn to(mut self, object: &str) -> Self {
+        self.object = Some(object.to_owned());
+        self
+    }
+}
+
+impl Desk {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            places: Arc::new(Semaphore::new(MAX_WAITING)),
+            turn: Semaphore::new(1),
+        }
+    }
+
+    /// Does `work` in a task of its own: whoever asked may go away, and what was written must count and be told all the same.
+    ///
+    /// # Errors
+    /// What `work` gives, and [`AdminFault::Busy`].
+    pub(super) async fn change<T, F>(
+        self: &Arc<Self>,
+        call: Call,
+        what: What,
+        work: impl FnOnce(Arc<Core>) -> F + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        let desk = Arc::clone(self);
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let task = tokio::spawn(async move {
+            let result = match place {
+                Ok(_place) => {
+                    // It is never closed.
+                    let _turn = desk.turn.acquire().await;
+                    work(Arc::clone(&desk.core)).await
+                }
+                Err(_full) => Err(AdminFault::Busy.into()),
+            };
+            let outcome = result.as_ref().err().map_or("done", Problem::code);
+            let event = Administration {
+                actor: Some(call.actor.name),
+                proof: Some(call.actor.proof),
+                jti: call.actor.jti,
+                ..Administration::new(what.action, outcome)
+            };
+            desk.record(event.of(what.object.as_deref()), call.attempt);
+            result
+        });
+        let ended = task.await;
+        ended.unwrap_or_else(|_| Err(AdminFault::Internal.into()))
+    }
+
+    /// Puts an event into the audit log.
+    pub(super) fn record(&self, event: Administration, attempt: Attempt) {
+        let audit = self.core.audit();
+        if audit.is_read() {
+            audit.record(AuditEvent {
+                at: attempt.now,
+                source: attempt.source,
+                trace: attempt.trace,
+                grant: ADMIN,
+                decision: Decision::Administration(Box::new(event)),
+            });
+        }
+    }
+}
