@@ -9,6 +9,7 @@ mod forged;
 mod keys;
 mod limits;
 mod origin;
+mod page;
 mod revocations;
 mod settings;
 
