@@ -1,5 +1,6 @@
 //! The subcommands: one file each.
 
+mod apply;
 mod authz;
 mod ca_bundle;
 mod ca_distrust;
@@ -65,6 +66,7 @@ pub(crate) enum Command {
     /// Register clients in the issuer's store, and prepare their registration.
     #[command(subcommand)]
     Client(ClientCommand),
+    Apply(apply::Apply),
     /// Get, inspect and check tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -213,6 +215,7 @@ impl Command {
             Self::Revoke(command) => command.run(),
             Self::Revocations(command) => command.run(),
             Self::Client(command) => command.run(),
+            Self::Apply(command) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),
@@ -239,6 +242,7 @@ impl Command {
             | Self::Revoke(_)
             | Self::Revocations(_)
             | Self::Client(_)
+            | Self::Apply(_)
             | Self::Token(_)
             | Self::Jws(_)
             | Self::Policy(_)

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | 0 | done; for a check: valid |
 //! | 1 | it ran and failed: an issuer that cannot be reached, for instance |
+//! | 2 | a plan that was asked for has something to do (`hallpass apply --plan`) |
 //! | 64 | bad usage: the command line, a configuration, a key set that cannot be read |
 //! | 65 | what was checked does not hold: a token or JWS that is not valid, a request that is refused, a roll-out that is not safe to go on with |
 //! | 74 | standard output could not be written (a full disk; a reader that has gone away is not a fault) |
@@ -32,6 +33,8 @@ pub(crate) enum Exit {
     Ok,
     /// It ran and failed.
     Failed,
+    /// Planned, and there is something to do.
+    Changes,
     /// The command line or something it names cannot be used.
     Usage,
     /// Checked, and not valid.
@@ -46,6 +49,7 @@ impl Exit {
         match self {
             Self::Ok => 0,
             Self::Failed => 1,
+            Self::Changes => 2,
             Self::Usage => 64,
             Self::NotValid => 65,
             Self::Output => 74,
@@ -97,6 +101,7 @@ impl Failure {
         match error {
             Error::IssuerName { .. }
             | Error::Registration { .. }
+            | Error::Clients { .. }
             | Error::Client {
                 fault: ClientFault::OfConfiguration { .. },
                 ..

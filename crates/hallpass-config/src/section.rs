@@ -105,10 +105,19 @@ impl<'a> Section<'a> {
         self
     }
 
-    /// Where the section begins: its file, line and column, for those who look for it.
+    /// Where the section begins: its file and line, for those who look for it.
     #[must_use]
     pub fn written_at(&self) -> String {
         self.place.to_string()
+    }
+
+    /// Where the section begins as problems say it: its file, line and column.
+    #[must_use]
+    pub fn position(&self) -> String {
+        match self.place.position() {
+            Some(position) => format!("{}:{}", self.place, position.column),
+            None => self.place.to_string(),
+        }
     }
 
     /// What the environment says about production.

@@ -4,6 +4,7 @@ pub(crate) mod changes;
 mod checks;
 pub(crate) mod exported;
 mod kept_secrets;
+pub(crate) mod plan;
 pub(crate) mod prepared;
 pub(crate) mod view;
 
@@ -15,6 +16,7 @@ use hallpass_token::{ClientId, UnixTime};
 
 use crate::client_administration::changes::ClientAdministration;
 use crate::client_administration::exported::ExportedClients;
+use crate::client_administration::plan::{ApplyOptions, ClientPlan};
 use crate::client_administration::prepared::{PreparedChange, SecretRotation};
 use crate::client_administration::view::StoredClient;
 use crate::clients::client_document::KeyChange;
@@ -241,4 +243,45 @@ pub async fn exported_clients(
     let exported = ExportedClients::of(&clients, client_ids, with_digests).await;
     store.close().await;
     exported
+}
+
+/// What has to change for the store to have the clients of all `texts` as these say, of which each is called by the first of the two. Nothing is changed.
+///
+/// # Errors
+/// [`Error::Clients`] with all that is wrong in any of the texts, [`Error::StoreMissing`], and those of opening and reading the store.
+pub async fn plan_clients(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    texts: &[(String, Secret)],
+    options: ApplyOptions,
+) -> Result<ClientPlan, Error> {
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let wanted = plan::read_all(&clients, texts)?;
+    let prepared = plan::prepare(&clients, wanted, options).await;
+    store.close().await;
+    prepared.map(|prepared| prepared.plan)
+}
+
+/// Makes the store have the clients of all `texts` as these say, in one transaction. `show` sees the plan before, with the secrets that were made.
+///
+/// # Errors
+/// As [`plan_clients`]; [`Error::Client`] when somebody else has changed one of the clients since the plan was made;
+/// [`Error::FirstClientNotShown`] when `show` fails, and those of writing the store. Nothing is changed then.
+pub async fn apply_clients(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    texts: &[(String, Secret)],
+    options: ApplyOptions,
+    show: impl FnOnce(&ClientPlan) -> std::io::Result<()>,
+) -> Result<ClientPlan, Error> {
+    Store::check_reaches_issuer(settings.place())?;
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
+    let clients = ClientAdministration::new(settings, &store, UnixTime::from(clock.now()));
+    let wanted = plan::read_all(&clients, texts)?;
+    let prepared = plan::prepare(&clients, wanted, options).await?;
+    show(&prepared.plan).map_err(|source| Error::FirstClientNotShown { source })?;
+    clients.commit(prepared.changes).await?;
+    store.close().await;
+    Ok(prepared.plan)
 }

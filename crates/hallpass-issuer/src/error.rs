@@ -43,6 +43,12 @@ pub enum Error {
         /// Why not.
         fault: ClientFault,
     },
+    /// A list of clients cannot be applied.
+    #[error("nothing was changed:\n{problems}")]
+    Clients {
+        /// All that is wrong with it, a line each, with its place; never a secret.
+        problems: String,
+    },
     /// An issuer that should be trusted cannot be, as the settings have it.
     #[error("trusted issuer {name:?}: {problem}")]
     TrustedIssuer {

@@ -84,11 +84,14 @@ pub use crate::authority::administration::{
 };
 pub use crate::authority::record::AuthorityState;
 pub use crate::client_administration::exported::ExportedClients;
+pub use crate::client_administration::plan::{
+    ApplyOptions, ClientPlan, PlannedChange, PlannedKind,
+};
 pub use crate::client_administration::prepared::SecretRotation;
 pub use crate::client_administration::view::{StoredClient, StoredSecret};
 pub use crate::client_administration::{
-    AddedClient, ClientChangeRequest, ClientChanged, add_client, change_client, exported_clients,
-    stored_client, stored_clients,
+    AddedClient, ClientChangeRequest, ClientChanged, add_client, apply_clients, change_client,
+    exported_clients, plan_clients, stored_client, stored_clients,
 };
 pub use crate::clients::assertion_rule::{
     AssertionRule, ClaimCondition, ClaimPattern, InvalidClaimPattern,

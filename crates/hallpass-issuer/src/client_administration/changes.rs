@@ -82,7 +82,12 @@ impl<'a> ClientAdministration<'a> {
         (name, text): ClientText<'_>,
     ) -> Result<PreparedChange, Error> {
         let new = read(name, text)?;
-        self.prepare_new(new, None).await
+        check_use(self.settings, &new.settings)?;
+        let id = &new.settings.client_id;
+        match self.store.kept_client(id.as_str()).await? {
+            Some(_) => Err(Error::client(id, ClientFault::Taken)),
+            None => self.prepare_new(new, None),
+        }
     }
 
     /// To replace what the client of `text` is registered for, all of it. It keeps its secrets, unless the text has digests, or the client
@@ -98,7 +103,8 @@ impl<'a> ClientAdministration<'a> {
         let new = read(name, text)?;
         let kept = self.expected(new.settings.client_id.as_str(), expected);
         let kept = kept.await?;
-        self.prepare_new(new, Some(kept)).await
+        check_use(self.settings, &new.settings)?;
+        self.prepare_new(new, Some(&kept))
     }
 
     /// To give a client a new secret, which is made here. The present one counts beside it for as long as `rotation` says.
@@ -167,9 +173,32 @@ impl<'a> ClientAdministration<'a> {
         expected: Option<Revision>,
     ) -> Result<PreparedChange, Error> {
         let kept = self.expected(client_id, expected).await?;
-        let mut prepared = self.change(&kept, None)?;
+        let mut prepared = self.prepare_removal(&kept)?;
         prepared.ends_tokens = !keeps_tokens;
         Ok(prepared)
+    }
+
+    /// To take `kept` out of the store, and what it has got.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a name that no client can have.
+    pub(super) fn prepare_removal(&self, kept: &KeptClient) -> Result<PreparedChange, Error> {
+        let mut prepared = self.change(kept, None)?;
+        prepared.ends_tokens = true;
+        Ok(prepared)
+    }
+
+    /// Every client of the store as it is kept.
+    ///
+    /// # Errors
+    /// Those of reading the store.
+    pub(super) async fn kept_clients(&self) -> Result<Vec<KeptClient>, Error> {
+        self.store.kept_clients().await
+    }
+
+    /// What the clients must fit.
+    pub(super) const fn settings(&self) -> &IssuerSettings {
+        self.settings
     }
 
     /// Makes all of `changes` in one transaction, or none.
@@ -182,6 +211,10 @@ impl<'a> ClientAdministration<'a> {
         if changes.is_empty() {
             return Ok(());
         }
+        // First what makes room.
+        let (gone, others): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|it| it.change.to.is_none());
+        let changes: Vec<_> = gone.into_iter().chain(others).collect();
         let ended = changes.iter().filter(|change| change.ends_tokens);
         let ended = ended.map(|change| all_until_now(&change.client_id, self.now));
         let ended: Vec<_> = ended.collect();
@@ -189,22 +222,23 @@ impl<'a> ClientAdministration<'a> {
         self.store.change_clients(changes, &ended, self.now).await
     }
 
-    /// What becomes of `kept`, or of nothing, by `new`.
-    async fn prepare_new(
+    /// What becomes of `kept`, or of nothing, by `new`, which fits the settings.
+    ///
+    /// # Errors
+    /// [`Error::Registration`] where the store has what cannot be read any more.
+    pub(super) fn prepare_new(
         &self,
         new: NewClient,
-        kept: Option<KeptClient>,
+        kept: Option<&KeptClient>,
     ) -> Result<PreparedChange, Error> {
         let NewClient {
             settings: client,
             document,
             lacks_secret,
         } = new;
-        let id = &client.client_id;
-        check_use(self.settings, &client)?;
         check_written(&client, &document)?;
         let has_secret = matches!(client.authentication, ClientAuthentication::Secret(_));
-        let before = kept.as_ref().map(read_kept).transpose()?;
+        let before = kept.map(read_kept).transpose()?;
         let before = before.map(|(client, _)| KeptSecrets::of(&client).live(self.now));
         let (secrets, secret) = match (has_secret, lacks_secret, before) {
             (false, _, _) => (KeptSecrets::default(), None),
@@ -219,14 +253,9 @@ impl<'a> ClientAdministration<'a> {
                 (made, Some(secret))
             }
         };
-        let mut prepared = match &kept {
+        let mut prepared = match kept {
             Some(kept) => self.change(kept, Some((document, secrets)))?,
-            None => {
-                if self.store.kept_client(id.as_str()).await?.is_some() {
-                    return Err(Error::client(id, ClientFault::Taken));
-                }
-                added(&client, document, &secrets)
-            }
+            None => added(&client, document, &secrets),
         };
         prepared.secret = secret;
         Ok(prepared)

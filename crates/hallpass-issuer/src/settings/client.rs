@@ -297,7 +297,7 @@ impl ClientSettings {
             may_revoke: may_revoke?,
             certificate: certificate?,
             enabled: enabled?,
-            written_at: section.written_at(),
+            written_at: section.position(),
         })
     }
 }

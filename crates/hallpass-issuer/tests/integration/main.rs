@@ -8,6 +8,7 @@
 
 mod admin;
 mod api_page;
+mod apply;
 mod audit;
 mod authority;
 mod bad_input;
