@@ -32,6 +32,7 @@ mod key_list;
 mod key_rotate;
 mod key_schedule;
 mod key_taint;
+mod policy_edges;
 mod policy_explain;
 mod policy_list;
 mod policy_readiness;
@@ -73,7 +74,7 @@ pub(crate) enum Command {
     /// Check raw signatures.
     #[command(subcommand)]
     Jws(JwsCommand),
-    /// See which rules a service has, and what they decide.
+    /// See which rules a service has, and what they decide; and who may call whom at the issuer.
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Check and explain configuration.
@@ -177,6 +178,7 @@ pub(crate) enum PolicyCommand {
     List(policy_list::PolicyList),
     Explain(policy_explain::PolicyExplain),
     Readiness(policy_readiness::PolicyReadiness),
+    Edges(policy_edges::PolicyEdges),
 }
 
 impl PolicyCommand {
@@ -185,6 +187,7 @@ impl PolicyCommand {
             Self::List(command) => command.run(),
             Self::Explain(command) => command.run(),
             Self::Readiness(command) => command.run(),
+            Self::Edges(command) => command.run(),
         }
     }
 }

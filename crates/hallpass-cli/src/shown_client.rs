@@ -1,6 +1,6 @@
 //! A client of the issuer's store as JSON.
 
-use hallpass_issuer::{ClientDocument, StoredClient};
+use hallpass_issuer::{ClientDocument, StoredClient, StoredSecret};
 use serde::Serialize;
 
 use crate::moment;
@@ -24,6 +24,25 @@ struct ShownSecret {
     chosen: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    /// The day, of one that ends the minute; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<String>,
+}
+
+/// When a secret was used last, in words: the day, or the minute of one that ends.
+pub(crate) fn last_use(secret: &StoredSecret) -> String {
+    match last_used(secret) {
+        Some(moment) => format!("last used {moment}"),
+        None => "never used".to_owned(),
+    }
+}
+
+fn last_used(secret: &StoredSecret) -> Option<String> {
+    let moment = moment::text(secret.last_used?);
+    Some(match (secret.until, moment.split_once('T')) {
+        (None, Some((day, _))) => day.to_owned(),
+        _ => moment,
+    })
 }
 
 impl<'a> ShownClient<'a> {
@@ -31,6 +50,7 @@ impl<'a> ShownClient<'a> {
         let secrets = client.secrets.iter().map(|secret| ShownSecret {
             chosen: secret.is_chosen,
             until: secret.until.map(moment::text),
+            last_used: last_used(secret),
         });
         Self {
             client_id: &client.client_id,

@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 mod checks;
+pub(crate) mod edges;
 pub(crate) mod exported;
 mod kept_secrets;
 pub(crate) mod plan;
@@ -9,12 +10,14 @@ pub(crate) mod prepared;
 pub(crate) mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
 use hallpass_token::{ClientId, UnixTime};
 
 use crate::client_administration::changes::ClientAdministration;
+use crate::client_administration::edges::EdgeReport;
 use crate::client_administration::exported::ExportedClients;
 use crate::client_administration::plan::{ApplyOptions, ClientPlan};
 use crate::client_administration::prepared::{PreparedChange, SecretRotation};
@@ -284,4 +287,28 @@ pub async fn apply_clients(
     clients.commit(prepared.changes).await?;
     store.close().await;
     Ok(prepared.plan)
+}
+
+/// Who may call whom with which scopes, of the clients of the settings and of the store, and what was used of it. What was not used for `unused_for` is
+/// advised to be taken away, once uses are noted for as long.
+///
+/// # Errors
+/// [`Error::StoreMissing`], and those of opening and reading the store.
+pub async fn edge_report(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    unused_for: Duration,
+) -> Result<EdgeReport, Error> {
+    let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
+    let now = UnixTime::from(clock.now());
+    let clients = ClientAdministration::new(settings, &store, now);
+    let stored = clients.page(None, usize::MAX).await?;
+    let kept = store.edge_uses().await?;
+    store.close().await;
+    let stored = stored.iter().filter(|client| client.problem.is_none());
+    let stored =
+        stored.filter_map(|client| Some((client.settings.as_ref()?, Some(client.created_at))));
+    let configured = settings.clients.iter().map(|client| (client, None));
+    let all: Vec<_> = configured.chain(stored).collect();
+    Ok(EdgeReport::of(&all, &kept, (now, unused_for)))
 }

@@ -21,4 +21,5 @@ pub(crate) mod registry;
 pub(crate) mod revision;
 pub(crate) mod secret;
 pub(crate) mod secret_digest;
+pub(crate) mod secret_mark;
 pub(crate) mod stored_registration;

@@ -5,6 +5,7 @@ mod applying;
 mod authorities;
 mod revocation_queue;
 mod revocations;
+mod uses;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -47,6 +48,7 @@ use crate::token::client_auth::Authenticator;
 use crate::token::client_rate::ClientRate;
 use crate::token::possession::Proofs;
 use crate::trusted_issuers::Trust;
+use crate::uses::Uses;
 
 /// One issuer, without its sockets.
 #[derive(Debug)]
@@ -86,6 +88,8 @@ pub(crate) struct Core {
     authenticator: Authenticator,
     proofs: Proofs,
     audit: Audit,
+    /// What was used and is not written down yet.
+    uses: Arc<Uses>,
     metrics: Metrics,
     /// What each request would say again.
     said: Reminders,
@@ -119,7 +123,9 @@ impl Core {
         let (audit, writer) = audit::queue();
         let replays = Arc::new(Replays::new(&urls, &settings.dpop, replay_store, &clock));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret(), &replays)?;
-        let authenticator = Authenticator::new(&process_key, &urls, (&trust, &deny_list), &replays);
+        let uses = Arc::<Uses>::default();
+        let authenticator =
+            Authenticator::new(&process_key, &urls, (&trust, &deny_list), &replays, &uses);
         metrics.add_named(|registry| trust.metrics.register(registry));
         metrics.add_named(|registry| replays.register(registry));
         metrics.add(|registry| {
@@ -157,6 +163,7 @@ impl Core {
             proofs,
             process_key,
             audit,
+            uses,
             metrics,
             said: Reminders::default(),
             jwks_cache_control: jwks_cache_control(settings)?,
@@ -294,6 +301,10 @@ impl Core {
 
     pub(crate) const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     pub(crate) const fn metrics(&self) -> &Metrics {

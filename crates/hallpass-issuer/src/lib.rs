@@ -76,6 +76,7 @@ mod token;
 mod token_purpose;
 mod token_shapes;
 mod trusted_issuers;
+mod uses;
 
 pub use crate::admin::router::admin_description;
 pub use crate::audit::origin::AUDIT_TARGET;
@@ -83,6 +84,7 @@ pub use crate::authority::administration::{
     AuthorityInfo, authority_bundle, authority_report, distrust_authority, rotate_authority,
 };
 pub use crate::authority::record::AuthorityState;
+pub use crate::client_administration::edges::{Edge, EdgeAdvice, EdgeReport};
 pub use crate::client_administration::exported::ExportedClients;
 pub use crate::client_administration::plan::{
     ApplyOptions, ClientPlan, PlannedChange, PlannedKind,
@@ -91,7 +93,7 @@ pub use crate::client_administration::prepared::SecretRotation;
 pub use crate::client_administration::view::{StoredClient, StoredSecret};
 pub use crate::client_administration::{
     AddedClient, ClientChangeRequest, ClientChanged, add_client, apply_clients, change_client,
-    exported_clients, plan_clients, stored_client, stored_clients,
+    edge_report, exported_clients, plan_clients, stored_client, stored_clients,
 };
 pub use crate::clients::assertion_rule::{
     AssertionRule, ClaimCondition, ClaimPattern, InvalidClaimPattern,

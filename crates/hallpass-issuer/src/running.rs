@@ -259,6 +259,9 @@ impl RunningIssuer {
             if !watch.is_finished() {
                 let _cancelled = watch.await;
             }
+            if let Err(error) = self.core.write_down_uses().await {
+                tracing::warn!(%error, "which secrets and services were used last was not written down");
+            }
             self.core.store().close().await;
         };
         if timeout(LAST_WORDS_LIMIT, close).await.is_err() {

@@ -26,6 +26,7 @@ mod sealed_rows;
 mod sqlite;
 pub(crate) mod standing;
 mod transaction;
+pub(crate) mod uses;
 mod verifiers;
 
 use std::path::Path;

@@ -24,6 +24,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// while the machine fails. Whether another process still holds it is looked at each time: requests are refused meanwhile.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
+/// How often is written down what was used.
+const USES_EVERY: Duration = Duration::from_secs(60);
 /// How often revocations and refresh tokens are deleted whose time is over.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -66,6 +68,8 @@ struct Watch {
     write_at: Option<Instant>,
     /// When what has ended is deleted next, by the issuer's clock.
     tidy_at: Option<Duration>,
+    /// When is written down next what was used.
+    uses_at: Option<Instant>,
     clock: EvenClock,
 }
 
@@ -110,6 +114,16 @@ impl Watch {
         if is_even && self.tidy_at.is_none_or(|moment| monotonic >= moment) {
             self.tidy_at = Some(monotonic.saturating_add(TIDY_EVERY));
             core.forget_ended().await?;
+        }
+        match self.uses_at {
+            Some(moment) if now < moment => {}
+            // At the start nothing was used yet.
+            before => {
+                self.uses_at = Some(now + USES_EVERY);
+                if before.is_some() {
+                    core.write_down_uses().await?;
+                }
+            }
         }
         Ok(is_tried)
     }

@@ -5,7 +5,7 @@ use hallpass_issuer::{StoredClient, StoredSecret, stored_client};
 
 use crate::issuer_store::{IssuerStore, clock};
 use crate::output::{self, Exit, Failure};
-use crate::shown_client::ShownClient;
+use crate::shown_client::{ShownClient, last_use};
 use crate::{moment, runtime};
 
 /// Show a client of the issuer's store
@@ -62,8 +62,9 @@ fn secret(secret: &StoredSecret) -> String {
         true => "chosen",
         false => "generated",
     };
+    let used = last_use(secret);
     match secret.until {
-        None => format!("secret     {kind}"),
-        Some(until) => format!("previous   {kind}, until {}", moment::text(until)),
+        None => format!("secret     {kind}, {used}"),
+        Some(until) => format!("previous   {kind}, until {}, {used}", moment::text(until)),
     }
 }

@@ -52,7 +52,7 @@ impl Store {
 }
 
 /// Waits until it is so, which takes a third of a second.
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let clock = SystemClock::new();
     let end = clock.monotonic() + Duration::from_secs(30);
     while !holds() {

@@ -1,6 +1,8 @@
 //! The executable as a child process: what goes in, what comes out, and the exit code.
 
 #[cfg(test)]
+mod apply;
+#[cfg(test)]
 mod authz;
 #[cfg(test)]
 mod authz_faults;

@@ -4,6 +4,7 @@
 //! and of no other, so that nobody undoes what somebody else did meanwhile. An issuer that runs on the store sees what other processes write by
 //! itself; what it writes itself counts once it has refreshed its core.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, UnixTime};
@@ -27,6 +28,7 @@ use crate::settings::client::authentication::ClientAuthentication;
 use crate::settings::stored_client::{self, NewClient};
 use crate::store::Store;
 use crate::store::client_changes::{ClientChange, KeptClient};
+use crate::uses::SecretUse;
 
 const ENABLED: &str = "enabled";
 
@@ -60,7 +62,15 @@ impl<'a> ClientAdministration<'a> {
         kept.retain(|kept| after.is_none_or(|after| kept.client_id.as_str() > after));
         kept.sort_by(|one, other| one.client_id.cmp(&other.client_id));
         kept.truncate(most);
-        let client = |kept: &KeptClient| StoredClient::of(kept, self.settings);
+        let mut uses: HashMap<String, Vec<SecretUse>> = HashMap::new();
+        for it in self.store.secret_uses(None).await? {
+            uses.entry(it.client_id.clone()).or_default().push(it);
+        }
+        let client = |kept: &KeptClient| {
+            let uses = uses.get(&kept.client_id);
+            let uses = uses.map(Vec::as_slice).unwrap_or_default();
+            StoredClient::of(kept, self.settings, uses)
+        };
         Ok(kept.iter().map(client).collect())
     }
 
@@ -70,7 +80,8 @@ impl<'a> ClientAdministration<'a> {
     /// [`Error::Client`] when the store has none, and those of reading it.
     pub(crate) async fn show(&self, client_id: &str) -> Result<StoredClient, Error> {
         let kept = self.kept(client_id).await?;
-        Ok(StoredClient::of(&kept, self.settings))
+        let uses = self.store.secret_uses(Some(client_id)).await?;
+        Ok(StoredClient::of(&kept, self.settings, &uses))
     }
 
     /// To register the one client of `text`. One that proves itself by a secret and has no digest of one gets a secret.

@@ -9,6 +9,7 @@ use crate::settings::client::ClientSettings;
 use crate::settings::stored_client;
 use crate::store::client_changes::KeptClient;
 use crate::stored_clients::fits;
+use crate::uses::SecretUse;
 
 /// A client of the store.
 #[derive(Clone, Debug)]
@@ -40,11 +41,14 @@ pub struct StoredSecret {
     pub is_chosen: bool,
     /// When it ends, in seconds since 1970; `None` for the present one.
     pub until: Option<u64>,
+    /// When it was used last, in seconds since 1970, as far as a running issuer has written it down: to the day, of one that ends to the minute.
+    /// `None`: never, or not in the last 400 days.
+    pub last_used: Option<u64>,
 }
 
 impl StoredClient {
-    /// What `kept` is under `settings`.
-    pub(super) fn of(kept: &KeptClient, settings: &IssuerSettings) -> Self {
+    /// What `kept` is under `settings`; `uses` say when its secrets were used.
+    pub(super) fn of(kept: &KeptClient, settings: &IssuerSettings, uses: &[SecretUse]) -> Self {
         let read = stored_client::read_whole(&kept.client_id, &kept.registration);
         let problem = match &read {
             Ok((client, _)) => fits(settings, client).err(),
@@ -54,7 +58,10 @@ impl StoredClient {
         Self {
             client_id: kept.client_id.clone(),
             revision: kept.revision,
-            secrets: client.as_ref().map(secrets).unwrap_or_default(),
+            secrets: client
+                .as_ref()
+                .map(|client| secrets(client, uses))
+                .unwrap_or_default(),
             document,
             settings: client,
             is_first: kept.is_first,
@@ -70,13 +77,20 @@ impl StoredClient {
     }
 }
 
-fn secrets(client: &ClientSettings) -> Vec<StoredSecret> {
+fn secrets(client: &ClientSettings, uses: &[SecretUse]) -> Vec<StoredSecret> {
+    let last_used = |digest: &SecretDigest| {
+        let mark = digest.to_live().mark()?;
+        let is_it =
+            |it: &&SecretUse| it.secret == mark && it.client_id == client.client_id.as_str();
+        Some(uses.iter().find(is_it)?.used_at.as_secs())
+    };
     let KeptSecrets { current, previous } = KeptSecrets::of(client);
     let current = current.map(|digest| (digest, None));
     let previous = previous.map(|(digest, until)| (digest, Some(until.as_secs())));
     let secret = |(digest, until): (SecretDigest, _)| StoredSecret {
         is_chosen: digest.is_of_chosen(),
         until,
+        last_used: last_used(&digest),
     };
     current.into_iter().chain(previous).map(secret).collect()
 }

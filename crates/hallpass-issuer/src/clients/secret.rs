@@ -19,7 +19,9 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::clients::argon2id::{self, Buffers};
+use crate::clients::secret_mark::SecretMark;
 use crate::error::Error;
+use crate::uses::Uses;
 
 /// What a generated secret starts with, so that secret scanners and people recognise it.
 const GENERATED_SECRET_PREFIX: &str = "hallpass_";
@@ -104,6 +106,27 @@ impl LiveSecret {
             self.verifier = Verifier::Stored(kept);
         }
         self
+    }
+
+    /// What is kept of it; `None` for one that the settings have in clear, of which nothing is kept that outlives the process.
+    fn kept(&self) -> Option<&[u8]> {
+        match &self.verifier {
+            Verifier::Generated(digest) => Some(digest),
+            Verifier::Stored(stored) => Some(stored.phc.as_bytes()),
+            Verifier::Configured(_) => None,
+        }
+    }
+
+    /// What it is called where its use is noted.
+    pub(crate) fn mark(&self) -> Option<SecretMark> {
+        self.kept().map(SecretMark::of_kept)
+    }
+
+    /// It was right at `now`, for this client.
+    pub(crate) fn note_use(&self, client_id: &str, now: UnixTime, uses: &Uses) {
+        if let Some(kept) = self.kept() {
+            uses.saw_secret(client_id, (kept, self.not_after.is_some()), now);
+        }
     }
 
     /// The same secret, invalid from `not_after` on.

@@ -87,7 +87,10 @@ pub(crate) fn read_whole(
     let (clients, _) = text
         .load(digest.map(|digest| (0, digest.as_str())))
         .map_err(|problems| problems.to_string())?;
-    one(name, clients)
+    let (mut client, document) = one(name, clients)?;
+    // It stands in no file.
+    client.written_at.clear();
+    Ok((client, document))
 }
 
 /// The clients of a text that has the form of the configuration, or is the list `issuer.clients` itself. Nothing else may stand in it, since

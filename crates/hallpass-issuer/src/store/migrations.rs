@@ -56,6 +56,7 @@ pub(super) async fn run(name: &str, database: &Database) -> Result<(), Error> {
             "certificate authorities",
             include_str!("../../migrations/0007_certificate_authorities.sql"),
         ),
+        migration(10, "uses", include_str!("../../migrations/0010_uses.sql")),
     ];
     database
         .migrate(&Migrator::with_migrations(all))

@@ -28,6 +28,7 @@ use crate::token::refusal::assertion::AssertionRefusal;
 use crate::token::shown::Shown;
 use crate::token::throttle::Throttle;
 use crate::trusted_issuers::Trust;
+use crate::uses::Uses;
 
 /// Checks client credentials against a registry. Outlives every reload.
 #[derive(Debug)]
@@ -40,16 +41,21 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     /// Remembers right secrets under `process_key`. Assertions must be addressed to the issuer of `urls`. Other issuers are
-    /// believed as `trust` says, of subjects that the deny-list does not have.
+    /// believed as `trust` says, of subjects that the deny-list does not have. What is used is noted in `uses`.
     pub(crate) fn new(
         process_key: &hmac::Key,
         urls: &PublicUrls,
         (trust, deny_list): (&Arc<Trust>, &Arc<DenyList>),
         replays: &Arc<Replays>,
+        uses: &Arc<Uses>,
     ) -> Self {
         let throttle = Arc::new(Throttle::new());
         Self {
-            secrets: SecretChecks::new(process_key.clone(), Arc::clone(&throttle)),
+            secrets: SecretChecks::new(
+                process_key.clone(),
+                Arc::clone(&throttle),
+                Arc::clone(uses),
+            ),
             assertions: AssertionChecks::new(urls, Arc::clone(&throttle), replays),
             trusted: TrustedChecks::new(Arc::clone(trust), Arc::clone(deny_list), throttle),
             replays: Arc::clone(replays),

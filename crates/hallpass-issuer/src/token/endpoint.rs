@@ -316,6 +316,9 @@ impl Issued<'_> {
             used: _,
         } = self;
         target.issued.inc();
+        let for_what = (target.audience.as_str(), &claims.scope);
+        core.uses()
+            .saw_token(client.id.as_str(), for_what, attempt.now);
         core.metrics().tokens.issued.inc();
         let json = TokenResponse {
             token: &token,

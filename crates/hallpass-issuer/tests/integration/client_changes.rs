@@ -346,3 +346,34 @@ async fn the_first_client_is_changed_like_any_other_and_keeps_its_secret() {
     }
     issuer.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn when_each_secret_was_used_last_outlives_the_process_and_the_old_one_is_told_from_the_new()
+{
+    let harness = Harness::start().await;
+    let old = add(&harness, BATCH).await;
+    until(|| harness.ask_as("batch", &old, FORM), 200).await;
+    let new = new_secret(change(&harness, rotate("batch", 3_600), None).await);
+    until(|| harness.ask_as("batch", &new, FORM), 200).await;
+    harness.clock.advance(Duration::from_secs(120));
+    harness.ask_as("batch", &old, FORM).await.token();
+    harness.clock.advance(Duration::from_secs(30));
+    // Of one that ends each minute counts, and no token writes anything.
+    let queries = harness.issuer.store_queries();
+    harness.ask_as("batch", &old, FORM).await.token();
+    harness.ask_as("batch", &new, FORM).await.token();
+    assert_eq!(harness.issuer.store_queries(), queries);
+    let harness = harness.restart().await;
+    let secrets = shown(&harness, "batch").await.secrets;
+    let used: Vec<_> = secrets.iter().map(|secret| secret.last_used).collect();
+    assert_eq!(used, [Some(NOW), Some(NOW + 120)]);
+    // A wrong one is no use.
+    let third = "hallpass_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    assert_eq!(harness.ask_as("batch", third, FORM).await.status, 401);
+    harness.clock.advance(Duration::from_secs(86_400));
+    harness.ask_as("batch", &new, FORM).await.token();
+    let harness = harness.restart().await;
+    let secrets = shown(&harness, "batch").await.secrets;
+    let used: Vec<_> = secrets.iter().map(|secret| secret.last_used).collect();
+    assert_eq!(used[0], Some(NOW + 150 + 86_400));
+}

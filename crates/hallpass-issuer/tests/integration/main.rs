@@ -18,6 +18,7 @@ mod client_secrets;
 mod clock_jumps;
 mod documents;
 mod dpop;
+mod edges;
 mod first_client;
 mod foreign;
 mod harness;

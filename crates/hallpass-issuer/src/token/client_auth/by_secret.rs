@@ -27,6 +27,7 @@ use crate::token::attempt::Attempt;
 use crate::token::credentials::SecretCredentials;
 use crate::token::refusal::Refusal;
 use crate::token::throttle::{Pass, Throttle};
+use crate::uses::Uses;
 
 /// argon2id runs at once; each takes a core and 19 MiB for some 16 ms.
 const COSTLY_CHECKS_AT_ONCE: usize = 2;
@@ -38,6 +39,7 @@ const COSTLY_CHECK_WAIT: Duration = Duration::from_secs(2);
 pub(crate) struct SecretChecks {
     process_key: hmac::Key,
     throttle: Arc<Throttle>,
+    uses: Arc<Uses>,
     costly: Arc<Semaphore>,
     buffers: Arc<Buffers>,
     chosen_checks: Counter,
@@ -45,11 +47,12 @@ pub(crate) struct SecretChecks {
 }
 
 impl SecretChecks {
-    /// Remembers right secrets under `process_key`.
-    pub(crate) fn new(process_key: hmac::Key, throttle: Arc<Throttle>) -> Self {
+    /// Remembers right secrets under `process_key`, and notes their use in `uses`.
+    pub(crate) fn new(process_key: hmac::Key, throttle: Arc<Throttle>, uses: Arc<Uses>) -> Self {
         Self {
             process_key,
             throttle,
+            uses,
             costly: Arc::new(Semaphore::new(COSTLY_CHECKS_AT_ONCE)),
             buffers: Arc::default(),
             chosen_checks: Counter::default(),
@@ -150,6 +153,7 @@ impl SecretChecks {
                 .map(|secret| Zeroizing::new(secret.to_owned()))
                 .collect(),
             process_key: self.process_key.clone(),
+            uses: Arc::clone(&self.uses),
             buffers: Arc::clone(&self.buffers),
             now: attempt.now,
             runs: self.costly_checks.clone(),
@@ -171,16 +175,21 @@ impl SecretChecks {
     ) -> Option<Arc<Client>> {
         let client = find(registry, credentials, attempt);
         let mut readings = credentials.secrets();
-        let right = readings.any(|secret| {
+        let right = readings.find_map(|secret| {
             let candidate = Candidate::new(secret, &self.process_key);
             match client {
                 Some(client) => client
                     .live_secrets(attempt.now)
-                    .any(|secret| compare(secret, &candidate)),
-                None => std::hint::black_box(compare(registry.decoy(), &candidate)),
+                    .find(|secret| compare(secret, &candidate)),
+                None => {
+                    std::hint::black_box(compare(registry.decoy(), &candidate));
+                    None
+                }
             }
         });
-        client.filter(|_| right).cloned()
+        let (client, right) = client.zip(right)?;
+        right.note_use(client.id.as_str(), attempt.now, &self.uses);
+        Some(Arc::clone(client))
     }
 }
 
@@ -206,6 +215,7 @@ struct CostlyCheck {
     /// The readings of what was presented; their number depends on the caller alone, so it reveals nothing about the client.
     secrets: Vec<Zeroizing<String>>,
     process_key: hmac::Key,
+    uses: Arc<Uses>,
     buffers: Arc<Buffers>,
     now: UnixTime,
     runs: Counter,
@@ -235,6 +245,9 @@ impl CostlyCheck {
             self.runs.inc();
             if chosen.matches_costly(candidate, &self.buffers) {
                 chosen.remember(candidate);
+                if let Some(client) = &self.client {
+                    chosen.note_use(client.id.as_str(), self.now, &self.uses);
+                }
                 return true;
             }
         }

@@ -50,7 +50,7 @@ impl Gate {
     fn of(registrations: Vec<Registration>, key: hmac::Key) -> Self {
         let registry = Registry::build(registrations, None, &ClientMetrics::default()).unwrap();
         Self {
-            authenticator: SecretChecks::new(key, Arc::new(Throttle::new())),
+            authenticator: SecretChecks::new(key, Arc::new(Throttle::new()), Arc::default()),
             registry: Arc::new(registry),
         }
     }
