@@ -18,14 +18,17 @@ use tracing::field;
 use self::actors::actors;
 use self::administration::{Administration, write_administration};
 use self::certificates::{write_issued, write_not_issued};
+use self::lockout::write_lockout;
 use self::origin::{AUDIT_TARGET, From};
 use crate::clients::registry::Client;
 use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::refusal::Refusal;
+use crate::token::throttle::lockouts::Lockout;
 
 mod actors;
 pub(crate) mod administration;
 mod certificates;
+mod lockout;
 pub(crate) mod origin;
 
 /// Events that may wait for the writer.
@@ -74,6 +77,10 @@ pub(crate) enum Decision {
     CertificateRefused { refusal: Refusal, caller: Caller },
     /// Somebody changed something by the interface for administrators, or was kept from it.
     Administration(Box<Administration>),
+    /// Too much has failed: from now on somebody is told to wait.
+    LockedOut(Lockout),
+    /// An operator has ended that.
+    Unlocked(Lockout),
 }
 
 /// A certificate that a client got.
@@ -303,6 +310,8 @@ fn write(event: &AuditEvent) {
             write_not_issued(&from, refusal.reason(), caller.names());
         }
         Decision::Administration(it) => write_administration(&from, it),
+        Decision::LockedOut(lockout) => write_lockout(&from, "locked_out", lockout),
+        Decision::Unlocked(lockout) => write_lockout(&from, "lockout_ended", lockout),
         Decision::Refused {
             refusal,
             caller,

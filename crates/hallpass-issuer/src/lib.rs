@@ -57,6 +57,7 @@ mod http;
 mod key_administration;
 mod key_upkeep;
 mod keys;
+mod lockout_events;
 mod metrics;
 mod provisioning;
 mod refresh;
@@ -140,3 +141,4 @@ pub use crate::token::refusal::assertion::AssertionRefusal;
 pub use crate::token::refusal::{
     CertificateFault, GrantAssertionFault, RefreshFault, Refusal, WireError,
 };
+pub use crate::token::throttle::lockouts::{LockedBy, Lockout};

@@ -1,6 +1,6 @@
 //! Watching and stopping the issuer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,10 @@ use crate::admin::server::AdminServer;
 use crate::core::Core;
 use crate::deny_list::NewRevocations;
 use crate::error::Error;
+use crate::lockout_events;
 use crate::settings::IssuerSettings;
 use crate::tls_files::blocking;
+use crate::token::throttle::lockouts::Lockout;
 
 /// How long [`RunningIssuer::shutdown`] waits for requests in flight.
 const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -101,6 +103,24 @@ impl RunningIssuer {
     #[must_use]
     pub fn new_revocations(&self) -> NewRevocations {
         self.core.deny_list().follow_new()
+    }
+
+    /// Clients and addresses that are told to wait at the moment, because too much has failed before; the newest first.
+    #[must_use]
+    pub fn lockouts(&self) -> Vec<Lockout> {
+        let (throttle, now) = (
+            self.core.authenticator().throttle(),
+            self.core.clock().monotonic(),
+        );
+        throttle.lockouts().all(now)
+    }
+
+    /// Lets a client in again that is told to wait, from `source` alone if there is one; how many lockouts that has ended, each of which is an audit event.
+    ///
+    /// It takes nothing from what others may try: what the client itself, or somebody in its name, has failed at is forgotten, and from the addresses that
+    /// were refused in its name every client may try again. Whoever still guesses is told to wait again after as many failures.
+    pub fn unlock(&self, client_id: &str, source: Option<IpAddr>) -> usize {
+        lockout_events::unlock(&self.core, client_id, source)
     }
 
     /// Statements that the store was asked since the start; issuing tokens adds none.

@@ -54,7 +54,7 @@ pub(crate) struct TrustedIssuer {
     /// What its subjects are called by here, before their own name. No name of an entry has the stroke, so that no two
     /// issuers have a prefix in common.
     prefix: String,
-    keys: KeySource,
+    pub(crate) keys: KeySource,
     /// Its assertions that were used here.
     used: Arc<MemoryReplays>,
     said: Reminders,

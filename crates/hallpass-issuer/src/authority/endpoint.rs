@@ -21,10 +21,12 @@ use crate::clients::certificate_names::CertificateNames;
 use crate::clients::registry::{Client, Registry};
 use crate::core::Core;
 use crate::http::{jwks, respond as whole};
+use crate::lockout_events;
 use crate::token::attempt::Attempt;
 use crate::token::client_rate::Rate;
 use crate::token::credentials::Credentials;
 use crate::token::message::{error_response, json_response, read, retry_after};
+use crate::token::refusal::assertion::AssertionRefusal;
 use crate::token::refusal::{CertificateFault, Refusal};
 use crate::token::shown::Shown;
 
@@ -68,14 +70,7 @@ where
     };
     let (registry, credentials) = (core.registry(), &request.credentials);
     let shown = Shown::of(&parts.extensions);
-    let proven = match by_old_certificate(ring, &registry, (credentials, shown), attempt) {
-        Some(client) => Ok((client, true)),
-        None => {
-            let authenticator = core.authenticator();
-            let client = authenticator.authenticate(&registry, credentials, shown, attempt);
-            client.await.map(|client| (client, false))
-        }
-    };
+    let proven = prove(core, (ring, &registry), (credentials, shown), attempt).await;
     let (client, is_renewal) = match proven {
         Ok(proven) => proven,
         Err(refusal) => {
@@ -93,17 +88,43 @@ where
     }
 }
 
+/// Who asks, and whether it proves itself by its old certificate.
+async fn prove(
+    core: &Core,
+    (ring, registry): (&AuthorityRing, &Arc<Registry>),
+    (credentials, shown): (&Credentials<'_>, Shown<'_>),
+    attempt: Attempt,
+) -> Result<(Arc<Client>, bool), Refusal> {
+    let authenticator = core.authenticator();
+    let by_registration = async || {
+        let client = authenticator.authenticate(registry, credentials, shown, attempt);
+        client.await.map(|client| (client, false))
+    };
+    let Credentials::Name(unverified_client_id) = credentials else {
+        return by_registration().await;
+    };
+    // Who made a certificate is found out by a check of its signature, on each request of an open connection.
+    let pass = authenticator.admit_check(unverified_client_id, attempt)?;
+    let proven = match by_old_certificate(ring, registry, (unverified_client_id, shown), attempt) {
+        Some(client) => Ok((client, true)),
+        None => by_registration().await,
+    };
+    match &proven {
+        Ok(_) => pass.was_right(),
+        Err(Refusal::Assertion(AssertionRefusal::KeysUnavailable)) => drop(pass),
+        Err(_) => pass.failed(),
+    }
+    proven
+}
+
 /// The client whose certificate the connection shows, when that is one of ours with the id of its registration, and counts now. Who made
 /// it is judged by our own authorities, not by those that the listener trusts: another one may write any name.
 fn by_old_certificate(
     ring: &AuthorityRing,
     registry: &Registry,
-    (credentials, shown): (&Credentials<'_>, Shown<'_>),
+    (unverified_client_id, shown): (&str, Shown<'_>),
     attempt: Attempt,
 ) -> Option<Arc<Client>> {
-    let Credentials::Name(unverified_client_id) = credentials else {
-        return None;
-    };
     let client = registry.find(unverified_client_id)?;
     let names = client.certificate_names.as_ref()?;
     let old = ring.own(shown, attempt.now)?;
@@ -128,14 +149,14 @@ fn issue<'c>(
     let (Some(names), Some(ca)) = (names, settings.ca.as_ref()) else {
         return Err(at_fault(CertificateFault::NotRegistered));
     };
+    let rate = Rate::per_hour(ca.certificates_per_client_per_hour);
+    let (limit, now) = (&core.authorities().rate, attempt.monotonic);
+    let too_many = |retry_after| at_fault(CertificateFault::TooMany { retry_after });
+    // Before its signature is checked.
+    limit.check(&client.id, rate, now).map_err(too_many)?;
     let request = SigningRequest::read(request.unverified_csr.as_bytes())
         .map_err(|fault| at_fault(CertificateFault::Request(fault)))?;
-    let rate = Rate::per_hour(ca.certificates_per_client_per_hour);
-    let taken = core
-        .authorities()
-        .rate
-        .take(&client.id, rate, attempt.monotonic);
-    taken.map_err(|retry_after| at_fault(CertificateFault::TooMany { retry_after }))?;
+    limit.take(&client.id, rate, now).map_err(too_many)?;
     let life = names.life.unwrap_or(ca.certificate_life);
     let issued = ring.issue(&request, names, life, attempt.now);
     Ok((names, issued.map_err(at_fault)?))
@@ -182,6 +203,7 @@ fn refuse(
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
     core.authorities().metrics.asked(refusal.reason());
+    lockout_events::say(core, refusal);
     let decision = Decision::CertificateRefused { refusal, caller };
     record(core, decision, attempt);
     let mut response = error_response(refusal.wire());

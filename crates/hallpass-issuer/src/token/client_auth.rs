@@ -26,7 +26,7 @@ use crate::token::credentials::{AssertionCredentials, Credentials};
 use crate::token::refusal::Refusal;
 use crate::token::refusal::assertion::AssertionRefusal;
 use crate::token::shown::Shown;
-use crate::token::throttle::Throttle;
+use crate::token::throttle::{Pass, Throttle, Work};
 use crate::trusted_issuers::Trust;
 use crate::uses::Uses;
 
@@ -36,6 +36,7 @@ pub(crate) struct Authenticator {
     secrets: SecretChecks,
     assertions: AssertionChecks,
     trusted: TrustedChecks,
+    throttle: Arc<Throttle>,
     replays: Arc<Replays>,
 }
 
@@ -50,14 +51,21 @@ impl Authenticator {
         uses: &Arc<Uses>,
     ) -> Self {
         let throttle = Arc::new(Throttle::new());
+        let assertions = AssertionChecks::new(urls, Arc::clone(&throttle), replays);
         Self {
             secrets: SecretChecks::new(
                 process_key.clone(),
                 Arc::clone(&throttle),
                 Arc::clone(uses),
             ),
-            assertions: AssertionChecks::new(urls, Arc::clone(&throttle), replays),
-            trusted: TrustedChecks::new(Arc::clone(trust), Arc::clone(deny_list), throttle),
+            trusted: TrustedChecks::new(
+                Arc::clone(trust),
+                Arc::clone(deny_list),
+                Arc::clone(&throttle),
+                assertions.counter(),
+            ),
+            assertions,
+            throttle,
             replays: Arc::clone(replays),
         }
     }
@@ -65,6 +73,30 @@ impl Authenticator {
     pub(crate) fn register(&self, registry: &mut MetricsRegistry) {
         self.secrets.register(registry);
         self.assertions.register(registry);
+        self.throttle.lockouts().register(registry);
+    }
+
+    /// Leave of the throttle for the check of a signature that is made elsewhere, for a client that is named.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyAttempts`].
+    pub(crate) fn admit_check(
+        &self,
+        unverified_client_id: &str,
+        attempt: Attempt,
+    ) -> Result<Pass<'_>, Refusal> {
+        let (source, now) = (attempt.source, attempt.monotonic);
+        self.throttle
+            .admit(Work::Signature, unverified_client_id, source, now)
+            .map_err(|locked| {
+                self.throttle
+                    .too_many(locked, unverified_client_id, attempt)
+            })
+    }
+
+    /// What stands before every check.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// The client, when it has proven who it is; `shown` is the certificate of its connection.

@@ -44,7 +44,34 @@ impl Rate {
     }
 }
 
+impl Rate {
+    /// Whether one more may come of a bucket that is full again at `full_at`.
+    fn check(self, full_at: Duration, now: Duration) -> Result<(), Duration> {
+        let burst = self.at_once.saturating_sub(self.each);
+        let ahead = full_at.saturating_sub(now);
+        match ahead > burst {
+            true => Err(ahead.saturating_sub(burst)),
+            false => Ok(()),
+        }
+    }
+}
+
 impl ClientRate {
+    /// Whether `client` has one request left of `rate` at `now`. Takes nothing.
+    ///
+    /// # Errors
+    /// How long to wait for the next one.
+    pub(crate) fn check(
+        &self,
+        client: &ClientId,
+        rate: Rate,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        let full_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = full_at.get(client).copied();
+        moment.map_or(Ok(()), |moment| rate.check(moment, now))
+    }
+
     /// Takes one request of `client` at `now`, a moment of a monotonic clock, when it has one left of `rate`.
     ///
     /// # Errors
@@ -55,19 +82,14 @@ impl ClientRate {
         rate: Rate,
         now: Duration,
     ) -> Result<(), Duration> {
-        let Rate { each, at_once } = rate;
-        let burst = at_once.saturating_sub(each);
         let mut full_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if full_at.len() > MANY_CLIENTS {
             full_at.retain(|_, moment| now < *moment);
         }
         // When its bucket is full again.
         let moment = full_at.get(client).map_or(now, |moment| now.max(*moment));
-        let ahead = moment.saturating_sub(now);
-        if ahead > burst {
-            return Err(ahead.saturating_sub(burst));
-        }
-        full_at.insert(client.clone(), moment.saturating_add(each));
+        rate.check(moment, now)?;
+        full_at.insert(client.clone(), moment.saturating_add(rate.each));
         Ok(())
     }
 }
@@ -89,7 +111,12 @@ mod tests {
                 .take_while(|_| limit.take(client, five(), now).is_ok())
                 .count()
         };
+        assert_eq!(limit.check(&one, five(), start), Ok(()));
         assert_eq!(taken(&one, start), 50);
+        assert_eq!(
+            limit.check(&one, five(), start),
+            Err(Duration::from_millis(200))
+        );
         let wait = limit.take(&one, five(), start).unwrap_err();
         assert_eq!(wait, Duration::from_millis(200));
         assert_eq!(

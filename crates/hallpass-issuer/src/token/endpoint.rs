@@ -365,7 +365,7 @@ fn refuse(
     asked: Option<(&TokenRequest<'_>, Caller)>,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
-    core.metrics().tokens.refused(refusal.reason());
+    crate::lockout_events::refused(core, refusal);
     let audit = core.audit();
     if audit.is_read() {
         let grant = grant_name(asked.as_ref().map(|(request, _)| *request));

@@ -24,6 +24,7 @@ use serde_json::Value;
 use crate::audit::{AuditEvent, Caller, Decision, RevokedToken};
 use crate::clients::registry::Client;
 use crate::core::Core;
+use crate::lockout_events;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::client_rate::Rate;
@@ -343,7 +344,7 @@ fn refuse(
     caller: Caller,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
-    core.metrics().tokens.refused(refusal.reason());
+    lockout_events::refused(core, refusal);
     let decision = Decision::Refused {
         refusal,
         caller,

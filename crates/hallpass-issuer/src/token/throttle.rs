@@ -11,6 +11,10 @@
 //! * what such a pair tries **beyond**, or when the reserve is empty, it shares with all that failed before: a bucket of
 //!   the pair, one of its client and one of its site. That is where those who guess stand in each other's way.
 //!
+//! A signature that is checked costs what a comparison does not. So of those attempts that are shared with all that failed before, all clients
+//! together have so many a second where a signature is checked: however many addresses send wrong ones, they take a part of one core. Proven pairs and
+//! first attempts are not among them.
+//!
 //! Whatever number of addresses somebody has, the reserve and the bucket of the client bound his guesses at it: some
 //! 104,000 in a day, after 10,000 once. A bound on guesses from new addresses is one on right secrets from new addresses
 //! too, so 5,000 addresses (or 625 sites of IPv6) that guess at one client can still keep its new addresses waiting; a
@@ -21,16 +25,19 @@
 //! shared, and nobody can choose such names. Only a right secret makes a proven pair.
 
 mod first_attempts;
+pub(crate) mod lockouts;
 mod proven;
 mod table;
+mod waiting;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::token::throttle::first_attempts::{FirstAttempt, FirstAttempts};
+use crate::token::throttle::lockouts::{LockedBy, Lockouts};
 use crate::token::throttle::proven::{Proven, ProvenPairs};
-use crate::token::throttle::table::{Rate, Slots, Table};
+use crate::token::throttle::table::{Bucket, Rate, Slots, Table};
 
 /// Slots where many names come together: 512 KiB each time.
 const MANY_SLOTS: usize = 64 * 1024;
@@ -53,6 +60,9 @@ const FIRST_PER_SITE: Rate = Rate::new(20, Duration::from_secs(3_600));
 const PER_CLIENT: Rate = Rate::new(20, Duration::from_secs(1));
 /// Per site, whatever else it tries under unproven names: 100 at once, then 20 a second.
 const PER_SITE: Rate = Rate::new(100, Duration::from_millis(50));
+/// Of all clients together, whatever else unproven addresses have checked of signatures: 2,000 at once, then 1,000 a second. Each takes some
+/// hundred microseconds.
+const PER_ISSUER: Rate = Rate::new(2_000, Duration::from_millis(1));
 
 /// The buckets of one issuer. They outlive every reload.
 #[derive(Debug)]
@@ -63,6 +73,26 @@ pub(crate) struct Throttle {
     remembered: FirstAttempts,
     first: Names,
     beyond: Names,
+    signatures: Bucket,
+    lockouts: Lockouts,
+}
+
+/// What an attempt costs when it is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Microseconds, or a turn of its own.
+    Comparison,
+    /// The check of a signature.
+    Signature,
+}
+
+/// Who is past its failures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locked {
+    retry_after: Duration,
+    by: LockedBy,
+    client: u64,
+    pair: u64,
 }
 
 /// The buckets of clients and of sites.
@@ -109,20 +139,23 @@ impl Throttle {
                 clients: Table::new(PER_CLIENT, MANY_SLOTS),
                 sites: Table::new(PER_SITE, FEW_SLOTS),
             },
+            signatures: Bucket::default(),
+            lockouts: Lockouts::default(),
         }
     }
 
-    /// Whether a secret of `client_id` that came from `source` may be compared now. Takes nothing.
+    /// Whether what came from `source` for `client_id` may be compared, or checked, now. Takes nothing.
     ///
     /// # Errors
     /// How long to wait until there is an attempt again.
     pub(crate) fn admit(
         &self,
+        work: Work,
         client_id: &str,
         source: Option<IpAddr>,
         now: Duration,
-    ) -> Result<Pass<'_>, Duration> {
-        self.admit_as(client_id, client_id, source, now)
+    ) -> Result<Pass<'_>, Locked> {
+        self.admit_as(work, (client_id, client_id), source, now)
     }
 
     /// The same of one token that `owner` shows many times, when its own buckets are empty: those who fail in its name bring
@@ -135,8 +168,8 @@ impl Throttle {
         (owner, token): (&str, &str),
         source: Option<IpAddr>,
         now: Duration,
-    ) -> Result<Pass<'_>, Duration> {
-        self.admit_as(owner, &shown(owner, token), source, now)
+    ) -> Result<Pass<'_>, Locked> {
+        self.admit_as(Work::Signature, (owner, &shown(owner, token)), source, now)
     }
 
     /// The token was right: from now on, it and `source` are a proven pair, in the share of `owner`.
@@ -151,13 +184,19 @@ impl Throttle {
 
     fn admit_as(
         &self,
-        owner: &str,
-        client_id: &str,
+        work: Work,
+        (owner, client_id): (&str, &str),
         source: Option<IpAddr>,
         now: Duration,
-    ) -> Result<Pass<'_>, Duration> {
+    ) -> Result<Pass<'_>, Locked> {
         let client = self.hasher.hash_one(client_id);
         let pair = self.pair(client_id, source);
+        let locked = |by, retry_after| Locked {
+            retry_after,
+            by,
+            client,
+            pair,
+        };
         let pass = |buckets| Pass {
             throttle: self,
             owner: self.hasher.hash_one(owner),
@@ -166,14 +205,16 @@ impl Throttle {
             now,
         };
         if let Some(proven) = self.proven.find(pair) {
-            proven.check(now)?;
+            let checked = proven.check(now);
+            checked.map_err(|wait| locked(LockedBy::Pair, wait))?;
             return Ok(pass(Buckets::Proven(proven)));
         }
         let own = self.pairs.slots(pair);
-        own.check(now)?;
+        own.check(now)
+            .map_err(|wait| locked(LockedBy::Pair, wait))?;
         let site = source.map(|source| self.hasher.hash_one(site(source)));
         if let Some(first) = self.first_attempt(client_id, source, pair, now) {
-            let reserve = self.first.slots(client, site);
+            let reserve = self.first.slots(client, site, None);
             if reserve.check(now).is_ok() {
                 return Ok(pass(Buckets::Unproven {
                     pair: own,
@@ -182,8 +223,9 @@ impl Throttle {
                 }));
             }
         }
-        let names = self.beyond.slots(client, site);
-        names.check(now)?;
+        let of_all = (work == Work::Signature).then_some(&self.signatures);
+        let names = self.beyond.slots(client, site, of_all);
+        names.check(now).map_err(|(by, wait)| locked(by, wait))?;
         Ok(pass(Buckets::Unproven {
             pair: own,
             names,
@@ -217,10 +259,16 @@ impl Throttle {
 }
 
 impl Names {
-    fn slots(&self, client: u64, site: Option<u64>) -> NameSlots<'_> {
+    fn slots<'t>(
+        &'t self,
+        client: u64,
+        site: Option<u64>,
+        of_all: Option<&'t Bucket>,
+    ) -> NameSlots<'t> {
         NameSlots {
             client: self.clients.slots(client),
             site: site.map(|site| self.sites.slots(site)),
+            of_all,
         }
     }
 }
@@ -230,6 +278,8 @@ impl Names {
 struct NameSlots<'t> {
     client: Slots<'t>,
     site: Option<Slots<'t>>,
+    /// Of all clients together, where that counts.
+    of_all: Option<&'t Bucket>,
 }
 
 impl NameSlots<'_> {
@@ -238,9 +288,27 @@ impl NameSlots<'_> {
     }
 
     /// # Errors
-    /// How long to wait until there is an attempt again.
-    fn check(&self, now: Duration) -> Result<(), Duration> {
-        self.each().try_for_each(|slots| slots.check(now))
+    /// What is empty, and how long to wait until there is an attempt again.
+    fn check(&self, now: Duration) -> Result<(), (LockedBy, Duration)> {
+        if let Some(site) = &self.site {
+            site.check(now).map_err(|wait| (LockedBy::Address, wait))?;
+        }
+        let of_client = self.client.check(now);
+        of_client.map_err(|wait| (LockedBy::Client, wait))?;
+        let of_all = self.of_all.map(|bucket| bucket.check(PER_ISSUER, now));
+        of_all
+            .unwrap_or(Ok(()))
+            .map_err(|wait| (LockedBy::Issuer, wait))
+    }
+
+    fn take(&self, now: Duration) {
+        self.each().for_each(|slots| slots.take(now));
+        self.of_all.iter().for_each(|it| it.take(PER_ISSUER, now));
+    }
+
+    fn give_back(&self) {
+        self.each().for_each(Slots::give_back);
+        self.of_all.iter().for_each(|it| it.give_back(PER_ISSUER));
     }
 }
 
@@ -251,7 +319,7 @@ impl Pass<'_> {
             Buckets::Proven(proven) => proven.take(self.now),
             Buckets::Unproven { pair, names, first } => {
                 pair.take(self.now);
-                names.each().for_each(|slots| slots.take(self.now));
+                names.take(self.now);
                 if let Some(first) = first {
                     first.spend(self.now);
                 }
@@ -262,14 +330,19 @@ impl Pass<'_> {
     /// The secret was right after [`failed`](Self::failed) had been said: gives back what that took. A first attempt stays
     /// spent, since a proven pair needs none.
     pub(crate) fn was_right_after_all(self) {
+        self.give_back();
+        self.was_right();
+    }
+
+    /// Gives back what [`failed`](Self::failed) took: nobody can say whether it was right.
+    pub(crate) fn give_back(&self) {
         match &self.buckets {
             Buckets::Proven(proven) => proven.give_back(),
             Buckets::Unproven { pair, names, .. } => {
                 pair.give_back();
-                names.each().for_each(Slots::give_back);
+                names.give_back();
             }
         }
-        self.was_right();
     }
 
     /// The secret was right: from now on the pair is a proven one.

@@ -4,7 +4,7 @@ mod assertions;
 mod authority;
 mod client_checks;
 mod client_settings;
-mod clients;
+pub(crate) mod clients;
 mod keys;
 mod kinds;
 mod logout;

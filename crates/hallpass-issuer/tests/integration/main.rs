@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod abuse;
 mod admin;
 mod api_page;
 mod apply;
@@ -26,6 +27,7 @@ mod import;
 mod key_life;
 mod keys;
 mod life_cycle;
+mod lockouts;
 mod mutual_tls;
 mod other_file;
 mod page;

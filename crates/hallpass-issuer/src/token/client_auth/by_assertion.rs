@@ -36,7 +36,7 @@ use crate::token::attempt::Attempt;
 use crate::token::credentials::AssertionCredentials;
 use crate::token::refusal::Refusal;
 use crate::token::refusal::assertion::AssertionRefusal;
-use crate::token::throttle::{Pass, Throttle};
+use crate::token::throttle::{Pass, Throttle, Work};
 
 /// How far ahead an assertion may end. Who makes one for each request needs a minute.
 const MAX_LIFE: Duration = Duration::from_secs(300);
@@ -73,6 +73,11 @@ impl AssertionChecks {
             checks: Counter::default(),
             remembered: Gauge::default(),
         }
+    }
+
+    /// What counts the signatures that are checked.
+    pub(crate) fn counter(&self) -> Counter {
+        self.checks.clone()
     }
 
     pub(crate) fn register(&self, registry: &mut MetricsRegistry) {
@@ -136,8 +141,13 @@ impl AssertionChecks {
     /// Leave of the throttle for one check.
     fn admit(&self, client_id: &str, attempt: Attempt) -> Result<Pass<'_>, Refusal> {
         self.throttle
-            .admit(client_id, attempt.source, attempt.monotonic)
-            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
+            .admit(
+                Work::Signature,
+                client_id,
+                attempt.source,
+                attempt.monotonic,
+            )
+            .map_err(|locked| self.throttle.too_many(locked, client_id, attempt))
     }
 
     fn check(

@@ -26,7 +26,7 @@ use crate::clients::secret::{Candidate, LiveSecret};
 use crate::token::attempt::Attempt;
 use crate::token::credentials::SecretCredentials;
 use crate::token::refusal::Refusal;
-use crate::token::throttle::{Pass, Throttle};
+use crate::token::throttle::{Pass, Throttle, Work};
 use crate::uses::Uses;
 
 /// argon2id runs at once; each takes a core and 19 MiB for some 16 ms.
@@ -87,6 +87,7 @@ impl SecretChecks {
         let client = find(registry, credentials, attempt);
         let check = |compare: Compare| self.compare(registry, credentials, attempt, compare);
         if let Some(client) = check(LiveSecret::matches_generated) {
+            self.throttle.right_beyond_doubt(id, attempt.source);
             return Ok(client);
         }
         let pass = self.admit(id, attempt)?;
@@ -109,8 +110,13 @@ impl SecretChecks {
     fn admit(&self, client_id: &str, attempt: Attempt) -> Result<Pass<'_>, Refusal> {
         let pass = self
             .throttle
-            .admit(client_id, attempt.source, attempt.monotonic)
-            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })?;
+            .admit(
+                Work::Comparison,
+                client_id,
+                attempt.source,
+                attempt.monotonic,
+            )
+            .map_err(|locked| self.throttle.too_many(locked, client_id, attempt))?;
         self.chosen_checks.inc();
         Ok(pass)
     }

@@ -17,6 +17,7 @@ use hallpass_resource::Denial;
 use hallpass_token::{
     DEFAULT_MAX_VERIFY_BYTES, Seen, UnverifiedToken, VerifiedClaims, VerifyError,
 };
+use prometheus_client::metrics::counter::Counter;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ use crate::token::attempt::Attempt;
 use crate::token::credentials::AssertionCredentials;
 use crate::token::refusal::Refusal;
 use crate::token::refusal::assertion::AssertionRefusal;
-use crate::token::throttle::{Pass, Throttle};
+use crate::token::throttle::{Pass, Throttle, Work};
 use crate::token_purpose;
 use crate::trusted_issuers::{Trust, TrustedIssuer, is_from_future, marks_here};
 
@@ -39,6 +40,7 @@ pub(crate) struct TrustedChecks {
     trust: Arc<Trust>,
     deny_list: Arc<DenyList>,
     throttle: Arc<Throttle>,
+    checks: Counter,
 }
 
 /// What the token says, which nobody has verified.
@@ -53,11 +55,13 @@ impl TrustedChecks {
         trust: Arc<Trust>,
         deny_list: Arc<DenyList>,
         throttle: Arc<Throttle>,
+        checks: Counter,
     ) -> Self {
         Self {
             trust,
             deny_list,
             throttle,
+            checks,
         }
     }
 
@@ -119,10 +123,16 @@ impl TrustedChecks {
             pass.failed();
             return Err(Refusal::BadCredentials);
         }
+        drop(pass);
+        let at_hand = issuer.keys.keys_for(token.key_id()).await;
+        at_hand.map_err(|error| refusal(issuer, &Denial::Unavailable(error)))?;
+        // Paid before the check, which may wait once more when the signature is wrong: however many come at once, no more are checked.
+        let pass = self.admit(shown, is_shown_again, attempt)?;
+        pass.failed();
         let checked = self.check(&clients, issuer, &token, attempt).await;
         match &checked {
             Ok(_) => {
-                pass.was_right();
+                pass.was_right_after_all();
                 if is_shown_again {
                     self.throttle.prove_shown(shown, attempt.source);
                 }
@@ -133,8 +143,8 @@ impl TrustedChecks {
                 | Refusal::Assertion(
                     AssertionRefusal::KeysUnavailable | AssertionRefusal::MemoryFull,
                 ),
-            ) => drop(pass),
-            Err(_) => pass.failed(),
+            ) => pass.give_back(),
+            Err(_) => drop(pass),
         }
         checked
     }
@@ -146,12 +156,12 @@ impl TrustedChecks {
         attempt: Attempt,
     ) -> Result<Pass<'_>, Refusal> {
         let (source, now) = (attempt.source, attempt.monotonic);
-        let by_name = self.throttle.admit(bucket, source, now);
-        let pass = by_name.or_else(|retry_after| match is_shown_again {
+        let by_name = self.throttle.admit(Work::Signature, bucket, source, now);
+        let pass = by_name.or_else(|locked| match is_shown_again {
             true => self.throttle.admit_shown((bucket, token), source, now),
-            false => Err(retry_after),
+            false => Err(locked),
         });
-        pass.map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
+        pass.map_err(|locked| self.throttle.too_many(locked, bucket, attempt))
     }
 
     async fn check(
@@ -161,6 +171,7 @@ impl TrustedChecks {
         token: &UnverifiedToken<'_>,
         attempt: Attempt,
     ) -> Result<(Arc<Client>, Option<Used>), Refusal> {
+        self.checks.inc();
         let audiences = issuer.audiences().to_vec();
         let verified = issuer.verify(token, audiences, true, || attempt.now).await;
         let (claims, _) = verified.map_err(|denial| refusal(issuer, &denial))?;

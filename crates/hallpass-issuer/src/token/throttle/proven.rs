@@ -113,6 +113,10 @@ impl Proven<'_> {
     pub(super) fn give_back(&self) {
         self.bucket.give_back(self.rate);
     }
+
+    pub(super) fn refill(&self) {
+        self.bucket.refill();
+    }
 }
 
 #[cfg(test)]

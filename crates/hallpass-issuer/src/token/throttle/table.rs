@@ -128,6 +128,10 @@ impl Slots<'_> {
         self.buckets()
             .for_each(|bucket| bucket.give_back(self.rate));
     }
+
+    pub(super) fn refill(&self) {
+        self.buckets().for_each(Bucket::refill);
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -22,7 +22,7 @@ fn network_of_site(site: u16, n: u32) -> Option<IpAddr> {
 /// Whether a wrong secret is compared.
 fn wrong(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duration) -> bool {
     throttle
-        .admit(client, source, now)
+        .admit(Work::Comparison, client, source, now)
         .map(|pass| pass.failed())
         .is_ok()
 }
@@ -30,9 +30,14 @@ fn wrong(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duratio
 /// Whether a right secret is compared.
 fn right(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duration) -> bool {
     throttle
-        .admit(client, source, now)
+        .admit(Work::Comparison, client, source, now)
         .map(Pass::was_right)
         .is_ok()
+}
+
+fn waiting(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duration) -> Duration {
+    let locked = throttle.admit(Work::Comparison, client, source, now);
+    locked.unwrap_err().retry_after
 }
 
 fn wrong_ones(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duration) -> usize {
@@ -53,7 +58,7 @@ fn a_client_at_an_address_has_its_burst_and_then_waits_for_the_refill() {
             !right(&throttle, "a", address(1), START),
             "the right secret is not looked at either"
         );
-        let wait = throttle.admit("a", address(1), START).unwrap_err();
+        let wait = waiting(&throttle, "a", address(1), START);
         assert_eq!(wait, Duration::from_millis(500));
         assert_eq!(wrong_ones(&throttle, "a", address(1), START + wait), 1);
         assert_eq!(
@@ -83,7 +88,9 @@ fn what_a_costly_check_took_in_advance_is_given_back_to_the_right_secret() {
     let throttle = Throttle::new();
     for source in [1, 1, 2] {
         for _ in 0..100 {
-            let pass = throttle.admit("a", address(source), START).unwrap();
+            let pass = throttle
+                .admit(Work::Comparison, "a", address(source), START)
+                .unwrap();
             pass.failed();
             pass.was_right_after_all();
         }
@@ -99,8 +106,8 @@ fn nor_does_it_take_anything_from_the_others_who_come_with_a_wrong_secret_first(
         for _ in 0..2 {
             assert!(wrong(&throttle, "a", address(n), START));
         }
-        let pass = throttle.admit("a", address(n), START);
-        let pass = pass.unwrap_or_else(|wait| panic!("{n} waits {wait:?}"));
+        let pass = throttle.admit(Work::Comparison, "a", address(n), START);
+        let pass = pass.unwrap_or_else(|locked| panic!("{n}: {locked:?}"));
         pass.failed();
         pass.was_right_after_all();
     }
@@ -388,4 +395,44 @@ fn a_client_that_comes_for_the_first_time_is_spared_by_those_who_guess_with_paus
         }
     }
     assert_eq!(refused, 0, "of {asked}");
+}
+
+#[test]
+fn however_many_addresses_have_signatures_checked_all_together_have_a_thousand_a_second() {
+    let throttle = Throttle::new();
+    let check = |client: &str, source, now| {
+        let pass = throttle.admit(Work::Signature, client, source, now);
+        pass.map(|pass| pass.failed())
+    };
+    let right = |client: &str, source, now| {
+        let pass = throttle.admit(Work::Signature, client, source, now);
+        pass.map(Pass::was_right).is_ok()
+    };
+    assert!(right("known", address(1), START));
+    // Each address has spent its first attempts, under whatever names, and goes on.
+    let (mut first, mut beyond) = (0, 0);
+    for n in 0..200 {
+        for name in 0..100 {
+            let site = throttle.hasher.hash_one(site(any_address(n).unwrap()));
+            let free = throttle.first.sites.slots(site);
+            let is_first = free.check(START).is_ok();
+            if check(&format!("{n}-{name}"), any_address(n), START).is_ok() {
+                *(if is_first { &mut first } else { &mut beyond }) += 1;
+            }
+        }
+    }
+    assert!(first >= 200 * 20, "{first}");
+    assert!(beyond <= 2_000, "{beyond}");
+    let empty = check("4-1000", any_address(4), START).unwrap_err();
+    assert!(matches!(empty.by, LockedBy::Issuer | LockedBy::Address));
+    // Comparisons have nothing to do with it.
+    assert!(wrong(&throttle, "other", address(3), START));
+    // Who was right before, and who comes for the first time, are served.
+    assert!(right("known", address(1), START));
+    assert!(right("new", address(2), START));
+    let later = START + Duration::from_secs(1);
+    let again = (200..300).flat_map(|n| (0..120).map(move |name| (n, name)));
+    let again =
+        again.filter(|(n, name)| check(&format!("{n}-{name}"), any_address(*n), later).is_ok());
+    assert_eq!(again.count(), 100 * 20 + 1_000);
 }

@@ -40,9 +40,9 @@ pub(super) fn by(
 }
 
 /// A cluster, and an issuer whose client `orders` is its service account of that name.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     pub(super) authority: Authority,
-    pub(super) harness: Harness,
+    pub(crate) harness: Harness,
 }
 
 impl Cluster {
@@ -50,6 +50,14 @@ impl Cluster {
         preset: &str,
         more: &str,
         rules: impl Fn(&Issuer) -> Vec<(&'static str, AssertionRule)>,
+    ) -> Self {
+        Self::with((preset, more), rules, |_| {}).await
+    }
+
+    async fn with(
+        (preset, more): (&str, &str),
+        rules: impl Fn(&Issuer) -> Vec<(&'static str, AssertionRule)>,
+        change: impl FnOnce(&mut IssuerSettings),
     ) -> Self {
         let authority = Authority::start().await;
         let trusted = trusted(&authority, preset, more);
@@ -61,9 +69,21 @@ impl Cluster {
                 client.authentication = ClientAuthentication::FederatedJwt(vec![rule]);
                 settings.clients.push(client);
             }
+            change(settings);
         })
         .await;
         Self { authority, harness }
+    }
+
+    /// The same as [`kubernetes`](Self::kubernetes), of an issuer that believes what proxies on loopback say of where requests come from.
+    pub(crate) async fn behind_a_proxy() -> Self {
+        let rules = |issuer: &Issuer| vec![("orders", by(issuer, Some(ORDERS), &[]))];
+        let of = ("kubernetes", "issuer: 'https://cluster.example'");
+        Self::with(of, rules, |settings| {
+            let loopback = "127.0.0.0/8".parse().unwrap();
+            settings.sources.forwarders = hallpass_listen::Networks::new(vec![loopback]);
+        })
+        .await
     }
 
     pub(super) async fn kubernetes() -> Self {
@@ -76,7 +96,7 @@ impl Cluster {
     }
 
     /// As kubelet writes it for a pod.
-    pub(super) fn token(&self, change: impl FnOnce(&mut TokenClaims)) -> String {
+    pub(crate) fn token(&self, change: impl FnOnce(&mut TokenClaims)) -> String {
         let issuer = self.harness.settings.trusted_issuers[0].issuer.clone();
         let end = UnixTime::from_secs(NOW + 3_600);
         let (subject, audience) = (ORDERS.parse().unwrap(), "internal".parse().unwrap());

@@ -151,7 +151,7 @@ async fn who_has_used_up_the_bucket_while_waiting_for_a_turn_costs_no_hash() {
     let meanwhile = async {
         let source = Some(IpAddr::from([10, 0, 0, 1]));
         let throttle = &gate.authenticator.throttle;
-        while let Ok(pass) = throttle.admit("stored", source, START) {
+        while let Ok(pass) = throttle.admit(Work::Comparison, "stored", source, START) {
             pass.failed();
         }
         drop(others);
