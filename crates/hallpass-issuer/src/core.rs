@@ -22,7 +22,7 @@ use hallpass_upstream::{Reminders, ReplayStore};
 use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::audit::{self, Audit, AuditWriter};
+use crate::audit::queue::{self, Audit, AuditWriter};
 use crate::authority::authorities::Authorities;
 use crate::client_loading::{RegistryContext, load_registry, ready};
 use crate::clients::key_network::KeyNetwork;
@@ -120,7 +120,7 @@ impl Core {
         let (deny_list, revocations) = deny_list(&store, &kept.records, clock.as_ref()).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
-        let (audit, writer) = audit::queue();
+        let (audit, writer) = queue::queue();
         let replays = Arc::new(Replays::new(&urls, &settings.dpop, replay_store, &clock));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret(), &replays)?;
         let uses = Arc::<Uses>::default();

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::admin::server::{AdminServer, named};
-use crate::audit::AuditWriter;
+use crate::audit::queue::AuditWriter;
 use crate::core::Core;
 use crate::error::Error;
 use crate::http::public_urls::PublicUrls;
