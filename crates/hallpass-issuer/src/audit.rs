@@ -1,6 +1,7 @@
 //! One structured event per decision, written by its own task so that no request waits for a log.
 //!
-//! Events go to the `tracing` target [`AUDIT_TARGET`] at level INFO. They name the client, the audience, the
+//! Events go to the `tracing` target [`AUDIT_TARGET`] at level INFO, or as lines of JSON with the same fields to standard output or into a file, and the last
+//! of them are kept for questions where somebody can ask. They name the client, the audience, the
 //! scope, the token's `jti`, for whom a client acts and the reason; never a secret and never a token. The queue is bounded: when the
 //! writer cannot keep up, events are dropped and counted, and requests go on.
 
@@ -24,9 +25,14 @@ use crate::token::throttle::lockouts::Lockout;
 mod actors;
 pub(crate) mod administration;
 mod certificates;
+mod kept;
 mod lockout;
 pub(crate) mod origin;
+pub(crate) mod query;
 pub(crate) mod queue;
+mod recorder;
+mod rotated_file;
+mod sink;
 
 /// Most characters of an unverified client id that go into an event.
 const MAX_UNVERIFIED_CHARS: usize = 64;

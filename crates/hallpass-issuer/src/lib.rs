@@ -81,6 +81,9 @@ mod uses;
 
 pub use crate::admin::router::admin_description;
 pub use crate::audit::origin::AUDIT_TARGET;
+pub use crate::audit::query::{
+    AuditCursor, AuditFilter, AuditLog, AuditOutcome, AuditPage, InvalidCursor,
+};
 pub use crate::authority::administration::{
     AuthorityInfo, authority_bundle, authority_report, distrust_authority, rotate_authority,
 };
@@ -128,6 +131,7 @@ pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;
 pub use crate::settings::admin::AdminSettings;
 pub use crate::settings::audience::AudienceSettings;
+pub use crate::settings::audit::{AuditPlace, AuditSettings};
 pub use crate::settings::ca::CaSettings;
 pub use crate::settings::client::ClientSettings;
 pub use crate::settings::client::authentication::{ClientAuthentication, PrivateKeyJwt};

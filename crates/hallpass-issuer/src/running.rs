@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admin::server::AdminServer;
+use crate::audit::query::AuditLog;
 use crate::core::Core;
 use crate::deny_list::NewRevocations;
 use crate::error::Error;
@@ -103,6 +104,12 @@ impl RunningIssuer {
     #[must_use]
     pub fn new_revocations(&self) -> NewRevocations {
         self.core.deny_list().follow_new()
+    }
+
+    /// The last audit events, for questions.
+    #[must_use]
+    pub fn audit_log(&self) -> AuditLog {
+        self.core.audit().log().clone()
     }
 
     /// Clients and addresses that are told to wait at the moment, because too much has failed before; the newest first.

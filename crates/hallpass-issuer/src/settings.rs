@@ -15,6 +15,7 @@ use hallpass_upstream::TrustSampled;
 use crate::clients::registration::check_client_id;
 use crate::settings::admin::AdminSettings;
 use crate::settings::audience::AudienceSettings;
+use crate::settings::audit::AuditSettings;
 use crate::settings::ca::CaSettings;
 use crate::settings::client::ClientSettings;
 use crate::settings::dpop::DpopSettings;
@@ -28,6 +29,7 @@ use crate::store::{Place, SealingKeys};
 
 pub(crate) mod admin;
 pub(crate) mod audience;
+pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod client;
 pub(crate) mod client_certificates;
@@ -96,6 +98,8 @@ pub struct IssuerSettings {
     pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
     pub clients: Vec<ClientSettings>,
+    /// `audit`: where audit events go, and how many are kept for questions.
+    pub audit: AuditSettings,
     /// `dpop`: tokens that are bound to a key of their client.
     pub dpop: DpopSettings,
     /// `trusted-issuers`: other issuers that this one believes.
@@ -144,6 +148,7 @@ impl Default for IssuerSettings {
             refresh_tokens_per_subject: 100,
             audiences: Vec::new(),
             clients: Vec::new(),
+            audit: AuditSettings::default(),
             dpop: DpopSettings::default(),
             trusted_issuers: Vec::new(),
             client_keys_tls: ClientTlsSettings::default(),
@@ -222,6 +227,7 @@ impl IssuerSettings {
         let (ca, admin) = (CaSettings::read(section), AdminSettings::read(section));
         let clients = read_clients(section, issuers, (tls.as_ref(), ca.as_ref()), signing);
         warn_of_slips(section, whole.as_deref(), clients.as_deref());
+        let audit = AuditSettings::read(&section.section("audit"));
         let dpop = DpopSettings::read(&section.section("dpop"));
         let client_keys_tls = ClientTlsSettings::read(&section.section("client-keys-tls"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
@@ -240,6 +246,7 @@ impl IssuerSettings {
             algorithm: algorithm?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients?,
+            audit: audit?,
             dpop: dpop?,
             trusted_issuers: trusted_issuers?,
             client_keys_tls: client_keys_tls?,

@@ -9,6 +9,7 @@ use hallpass_token::Issuer;
 use url::Url;
 
 use crate::settings::IssuerSettings;
+use crate::settings::audit::AuditSettings;
 use crate::settings::dpop::DpopSettings;
 use crate::settings::sources::SourceSettings;
 
@@ -27,6 +28,7 @@ pub(crate) struct StartSettings {
     has_tls: bool,
     store: PathBuf,
     jwks_max_age: Duration,
+    audit: AuditSettings,
     dpop: DpopSettings,
     /// Where the interface for administrators is, and whether it speaks TLS.
     admin: Option<(SocketAddr, bool)>,
@@ -47,6 +49,7 @@ impl StartSettings {
             has_tls: settings.tls.is_some(),
             store: settings.store.clone(),
             jwks_max_age: settings.jwks_max_age,
+            audit: settings.audit.clone(),
             dpop: settings.dpop.clone(),
             admin: settings
                 .admin
@@ -90,6 +93,7 @@ impl StartSettings {
                 "jwks-max-age-seconds",
                 self.jwks_max_age != other.jwks_max_age,
             ),
+            ("audit", self.audit != other.audit),
             ("dpop", self.dpop != other.dpop),
             ("admin", self.admin != other.admin),
             ("key-encryption-key", tag(self) != tag(other)),

@@ -1,13 +1,21 @@
 //! The queue between requests and whoever reads audit events, and the task that empties it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
+use super::kept::Kept;
 use super::origin::AUDIT_TARGET;
+use super::query::AuditLog;
+use super::recorder::Recorder;
+use super::rotated_file::RotatedFile;
+use super::sink::{Place, Sink};
 use super::{AuditEvent, write};
+use crate::error::Error;
+use crate::settings::audit::{AuditPlace, AuditSettings};
 
 /// Events that may wait for the writer.
 const QUEUE_EVENTS: usize = 4_096;
@@ -21,38 +29,108 @@ const GATHER: Duration = Duration::from_millis(2);
 pub(crate) struct Audit {
     queue: mpsc::Sender<AuditEvent>,
     dropped: Counter,
+    /// Whether events go elsewhere than into the log, whatever that leaves out.
+    has_place: bool,
+    kept: Arc<Kept>,
+    log: AuditLog,
 }
 
 /// The writing end; runs until [`Audit`] is gone or its `stop` future is ready, and the queue is empty.
 #[derive(Debug)]
 pub(crate) struct AuditWriter {
     queue: mpsc::Receiver<AuditEvent>,
+    recorder: Recorder,
+    /// Where events go in place of the log.
+    sink: Option<Sink>,
+    kept: Arc<Kept>,
 }
 
-/// A queue and the task that empties it.
-pub(crate) fn queue() -> (Audit, AuditWriter) {
+/// A queue and the task that empties it, into the place of `settings`.
+///
+/// # Errors
+/// [`Error::Internal`] when the system gives no thread.
+pub(crate) async fn start(settings: &AuditSettings) -> Result<(Audit, AuditWriter), Error> {
+    let (audit, mut writer) = queue();
+    let place = match &settings.to {
+        AuditPlace::Log => None,
+        AuditPlace::Stdout => Some(Place::Stdout),
+        AuditPlace::File {
+            path,
+            rotate_bytes,
+            keep,
+        } => Some(Place::File(RotatedFile::new(
+            path.clone(),
+            *rotate_bytes,
+            *keep,
+        ))),
+    };
+    if let Some(place) = place {
+        let operation = "starting the thread that writes audit events";
+        let sink = Sink::start(place, audit.dropped.clone());
+        writer.sink = Some(sink.map_err(|_| Error::Internal { operation })?);
+    }
+    let audit = Audit {
+        has_place: writer.sink.is_some(),
+        ..audit
+    };
+    audit
+        .keep(settings, settings.retain_bytes.unwrap_or_default())
+        .await;
+    Ok((audit, writer))
+}
+
+fn queue() -> (Audit, AuditWriter) {
     let (sender, receiver) = mpsc::channel(QUEUE_EVENTS);
-    (
-        Audit {
-            queue: sender,
-            dropped: Counter::default(),
-        },
-        AuditWriter { queue: receiver },
-    )
+    let kept = Arc::new(Kept::default());
+    let audit = Audit {
+        queue: sender,
+        dropped: Counter::default(),
+        has_place: false,
+        log: AuditLog::new(Arc::clone(&kept)),
+        kept: Arc::clone(&kept),
+    };
+    let writer = AuditWriter {
+        queue: receiver,
+        recorder: Recorder::new(),
+        sink: None,
+        kept,
+    };
+    (audit, writer)
 }
 
 impl Audit {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register(
             "audit_dropped",
-            "Audit events lost because the writer could not keep up",
+            "Audit events lost because the writer could not keep up, or because they could not be written",
             self.dropped.clone(),
         );
     }
 
+    /// Keeps `bytes` of the last events, beginning with what the file has.
+    async fn keep(&self, settings: &AuditSettings, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.log.keep(bytes);
+        if let AuditPlace::File { path, .. } = &settings.to {
+            let (log, path) = (self.log.clone(), path.clone());
+            // The disk may be slow. What it does not give is not there.
+            let filling = tokio::task::spawn_blocking(move || log.fill_from(&path, bytes));
+            let _filled = filling.await;
+        }
+    }
+
+    /// The last events, for questions.
+    pub(crate) const fn log(&self) -> &AuditLog {
+        &self.log
+    }
+
     /// Whether anybody reads audit events; when not, nothing needs to be made for them.
     pub(crate) fn is_read(&self) -> bool {
-        tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO)
+        self.has_place
+            || self.kept.is_on()
+            || tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO)
     }
 
     /// Queues `event`, or counts it as dropped.
@@ -73,9 +151,9 @@ impl AuditWriter {
             tokio::select! {
                 received = self.queue.recv_many(&mut batch, BATCH_EVENTS) => {
                     if received == 0 {
-                        return;
+                        break;
                     }
-                    batch.drain(..).for_each(|event| write(&event));
+                    batch.drain(..).for_each(|event| self.write(&event));
                     if stopping || received == BATCH_EVENTS {
                         // A log that blocks must not keep this thread from its other tasks for long.
                         tokio::task::yield_now().await;
@@ -92,6 +170,25 @@ impl AuditWriter {
                     self.queue.close();
                 }
             }
+        }
+        if let Some(sink) = self.sink.take() {
+            // A disk, or a reader, that has stalled must not keep this thread.
+            let _finished = tokio::task::spawn_blocking(move || sink.finish()).await;
+        }
+    }
+
+    fn write(&self, event: &AuditEvent) {
+        if self.sink.is_none() {
+            write(event);
+        }
+        if self.sink.is_some() || self.kept.is_on() {
+            self.recorder.record(
+                || write(event),
+                |line| {
+                    self.kept.push(event.at.as_secs(), line);
+                    self.sink.iter().for_each(|sink| sink.push(line));
+                },
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
 use crate::settings::client::{self, CLIENT_KEYS};
-use crate::settings::{admin, audience, ca, dpop, sources, trusted_issuer};
+use crate::settings::{admin, audience, audit, ca, dpop, sources, trusted_issuer};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -175,6 +175,11 @@ pub(super) const KEYS: &[Key] = &[
         allows nobody anything.",
     )
     .told_apart_by("name"),
+    Key::new(
+        "audit",
+        Kind::Section(audit::KEYS),
+        "Audit events: one for each decision.",
+    ),
     Key::new(
         "dpop",
         Kind::Section(dpop::KEYS),

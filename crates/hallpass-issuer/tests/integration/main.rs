@@ -11,6 +11,7 @@ mod admin;
 mod api_page;
 mod apply;
 mod audit;
+mod audit_places;
 mod authority;
 mod bad_input;
 mod client_auth;
