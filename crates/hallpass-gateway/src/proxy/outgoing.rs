@@ -18,6 +18,18 @@ use crate::upstream_token::Bears;
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// Writes each of these headers, with all of its values, in place of what stood there. The values of one stand next to each other.
+pub(crate) fn set_all(wanted: &[(HeaderName, HeaderValue)], headers: &mut HeaderMap) {
+    let mut before = None;
+    for (name, value) in wanted {
+        match before == Some(name) {
+            true => _ = headers.append(name, value.clone()),
+            false => _ = headers.insert(name, value.clone()),
+        }
+        before = Some(name);
+    }
+}
+
 /// What the head of a request is made by.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
@@ -38,9 +50,7 @@ impl Outgoing<'_> {
     /// [`Trouble::TooLong`]: its caller does not wait any more.
     pub(crate) fn dress(&self, request: &mut Request<Body>, bears: Bears) -> Result<(), Trouble> {
         let headers = request.headers_mut();
-        for (name, value) in &self.route.settings.set_headers {
-            headers.insert(name, value.clone());
-        }
+        set_all(&self.route.settings.set_headers, headers);
         match bears {
             Bears::AsItCame => {}
             // The proof of a token that is not passed on is of no use to anybody.

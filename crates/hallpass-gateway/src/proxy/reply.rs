@@ -14,6 +14,7 @@ use super::caller_places::HeldPlaces;
 use super::download::Download;
 use super::hop_by_hop::take_out_of_response;
 use super::metrics::ProxyMetrics;
+use super::outgoing::set_all;
 use super::parts::ReplyBody;
 use super::pause::Pause;
 use super::plan::Route;
@@ -87,9 +88,10 @@ impl Reply<'_> {
     fn head(&self, response: Response<Body>) -> (Response<()>, Body) {
         let (mut parts, body) = response.into_parts();
         take_out_of_response(&mut parts.headers);
-        for (name, value) in &self.route.settings.response_headers {
-            parts.headers.insert(name, value.clone());
+        for name in &self.route.settings.removed_response_headers {
+            parts.headers.remove(name);
         }
+        set_all(&self.route.settings.response_headers, &mut parts.headers);
         self.authorized.complete(&mut parts.headers);
         parts.extensions.clear();
         // That of this side's connection is its server's to say.

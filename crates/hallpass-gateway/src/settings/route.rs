@@ -41,6 +41,8 @@ pub struct RouteSettings {
     pub preserves_host: bool,
     /// `set-headers`: what requests bear in addition.
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
+    /// `remove-response-headers`: what of the upstream's responses is not handed on.
+    pub removed_response_headers: Vec<HeaderName>,
     /// `response-headers`: what responses bear in addition.
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
     /// `identity`: whose token is sent.
@@ -147,6 +149,7 @@ impl RouteSettings {
             rewrite: RewriteSettings::default(),
             preserves_host: false,
             set_headers: Vec::new(),
+            removed_response_headers: Vec::new(),
             response_headers: Vec::new(),
             identity: Identity::Relay,
             audience: None,

@@ -1,7 +1,7 @@
 //! Which route a request takes, what becomes of its path, and what upstreams are told of its way.
 
 use super::estate::{Estate, bearer};
-use super::raw::Raw;
+use super::raw::{Raw, Says};
 
 #[tokio::test]
 async fn a_host_a_verb_and_a_header_choose_the_route() {
@@ -121,6 +121,33 @@ async fn what_a_stranger_says_of_proxies_reaches_no_upstream() {
     ] {
         assert_eq!(seen.all(gone).len(), 0, "{gone}: {seen:?}");
     }
+}
+
+#[tokio::test]
+async fn headers_of_responses_are_removed_replaced_and_left() {
+    let says = "HTTP/1.1 200 OK\r\nx-powered-by: service 1.2\r\nX-Internal: a\r\nx-internal: b\r\nx-frame-options: ALLOWALL\r\n\
+                x-frame-options: SAMEORIGIN\r\nx-left: c\r\ncontent-length: 0\r\n\r\n";
+    let orders = Raw::answering(move |_| Says::text(says)).await;
+    let routes = "      - { name: orders, path: /orders/**, to: lb://orders, identity: relay, rule: authenticated }
+      - { name: own, path: /own/**, to: lb://orders, identity: relay, rule: authenticated, remove-response-headers: [x-left], \
+        set-headers: { X-Two: [1, 2] } }";
+    let more = "    defaults: { remove-response-headers: [X-Powered-By, X-Internal, X-Frame-Options], response-headers: { X-Frame-Options: DENY, \
+        X-Two: [d, e] } }\n";
+    let estate = Estate::start_with(&[orders.address], routes, more).await;
+    let answer = estate.get("/orders/7").await;
+    assert_eq!(answer.header("x-powered-by"), None);
+    assert_eq!(answer.header("x-internal"), None);
+    assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+    assert_eq!(answer.header("x-left"), Some("c"));
+    let two = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let of_two: Vec<_> = answer.headers.iter().filter(|it| it.0 == "x-two").collect();
+    assert_eq!(of_two, [&two("x-two", "d"), &two("x-two", "e")]);
+    // A list of a route takes the place of that of the defaults.
+    orders.forget();
+    let answer = estate.get("/own/7").await;
+    assert_eq!(answer.header("x-powered-by"), Some("service 1.2"));
+    assert_eq!(answer.header("x-left"), None);
+    assert_eq!(orders.only().all("x-two"), ["1", "2"]);
 }
 
 #[tokio::test]

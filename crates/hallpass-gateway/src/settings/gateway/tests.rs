@@ -3,6 +3,7 @@ use hallpass_upstream::Http2;
 
 use super::*;
 use crate::settings::access_log::{AccessLogFormat, AccessLogLevel, AccessLogTarget};
+use crate::settings::caller_bulkhead::CallerBulkheadBy;
 use crate::settings::cors::CorsOrigins;
 use crate::settings::forwarded::ForwardedForm;
 use crate::settings::logout::LogoutReport;
@@ -103,6 +104,9 @@ fn every_key_is_read() {
     let order = &settings.services["order-service"];
     assert_eq!(order.http2, Http2::Auto);
     assert_eq!(order.bulkhead.max_concurrent, 64, "inherited");
+    let of_callers = order.caller_bulkhead.unwrap();
+    assert_eq!(of_callers.by, CallerBulkheadBy::Client, "inherited");
+    assert_eq!(of_callers.most(&order.bulkhead), 32, "half of it");
     assert!(!order.guard.is_empty());
     let [orders, chat, partner] = settings.routes.as_slice() else {
         panic!("{:?}", settings.routes)
@@ -116,6 +120,7 @@ fn every_key_is_read() {
     assert_eq!(partner.rates, Vec::<String>::new());
     let header = partner.response_headers[0].0.as_str();
     assert_eq!(header, "x-frame-options", "taken whole, not mixed");
+    assert_eq!(partner.removed_response_headers, ["x-partner"]);
 }
 
 fn check_orders(orders: &RouteSettings) {
@@ -130,6 +135,11 @@ fn check_orders(orders: &RouteSettings) {
     assert_eq!(orders.rates, ["per-caller", "estate"]);
     assert_eq!(orders.retry.max_attempts, 2);
     assert_eq!(orders.response_headers.len(), 1, "inherited");
+    assert_eq!(
+        orders.removed_response_headers,
+        ["server", "x-powered-by"],
+        "inherited"
+    );
     let cors = orders.cors.as_ref().unwrap();
     assert!(matches!(&cors.origins, CorsOrigins::These(it) if it.len() == 1));
     assert!(cors.has_credentials, "inherited");
@@ -283,6 +293,18 @@ fn a_header_of_a_route_that_does_nothing_is_said() {
     assert!(
         said.iter()
             .any(|it| it.contains("routes[0].headers: has a value that looks like a regular")),
+        "{said:?}"
+    );
+    let found = problems(&route(", remove-response-headers: [Content-Length]"));
+    assert!(
+        found[0].contains("remove-response-headers[0]: is a header of HTTP itself"),
+        "{found:?}"
+    );
+    let all = "{ services: { a: { caller-bulkhead: { max-concurrent: 256 } } } }";
+    let said = warnings(all);
+    assert!(
+        said.iter()
+            .any(|it| it.contains("leaves one caller all places")),
         "{said:?}"
     );
     let found = problems(&route(", response-headers: { X-Powered-By: [] }"));

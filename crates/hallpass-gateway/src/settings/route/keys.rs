@@ -43,11 +43,19 @@ pub(crate) const DEFAULT_KEYS: &[Key] = &[
         section 9.2.2) or the request has an `Idempotency-Key`.",
     ),
     Key::new(
+        "remove-response-headers",
+        Kind::Texts {
+            what: "names of headers",
+        },
+        "Headers of the upstream's responses that are not handed on: `X-Powered-By`. Headers of HTTP itself cannot stand here.",
+    )
+    .or(""),
+    Key::new(
         "response-headers",
         Kind::NamedTexts {
             what: "values",
         },
-        "Headers that responses bear in place of what the upstream wrote there: `Strict-Transport-Security: max-age=31536000`.",
+        "Headers that responses bear in place of what the upstream wrote there, after `remove-response-headers`: `Strict-Transport-Security: max-age=31536000`.",
     ),
 ];
 

@@ -48,6 +48,7 @@ impl RouteSettings {
             rates,
             timeouts,
             retry,
+            removed_response_headers,
             response_headers,
         } = of_defaults?;
         let (path, hosts, methods) = (path?, hosts?, methods?);
@@ -64,6 +65,7 @@ impl RouteSettings {
             rewrite: rewrite?,
             preserves_host: preserves_host?,
             set_headers: set_headers?,
+            removed_response_headers,
             response_headers,
             identity: token.identity,
             audience: token.audience,
@@ -88,6 +90,7 @@ struct OfDefaults {
     rates: Vec<String>,
     timeouts: TimeoutSettings,
     retry: RetrySettings,
+    removed_response_headers: Vec<HeaderName>,
     response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -99,6 +102,7 @@ impl OfDefaults {
         let rates = section.texts("rates", check_service_name);
         let timeouts = TimeoutSettings::read(&section.section("timeouts"));
         let retry = RetrySettings::read(&section.section("retry"));
+        let removed_response_headers = section.texts("remove-response-headers", header::free_name);
         let response_headers = match section.has_own("response-headers") {
             true => header::values(section, "response-headers"),
             false => header::values(defaults, "response-headers"),
@@ -109,6 +113,7 @@ impl OfDefaults {
             rates: rates?,
             timeouts: timeouts?,
             retry: retry?,
+            removed_response_headers: removed_response_headers?,
             response_headers: response_headers?,
         })
     }

@@ -9,7 +9,6 @@ const NO_CHOICE_BY_ADDRESS: &str =
     "there is none here: who may call is said by `rule`, and addresses by the network";
 const NO_BODIES: &str = "there is none here: bodies go on as they come";
 const NO_PARAMETERS: &str = "there is none here: the query goes on as it came";
-const NO_REMOVAL: &str = "there is none here: headers of responses are replaced, by `response-headers`, and never removed";
 const REQUEST_HEADERS: &str = "here it is `set-headers` of the route: in place of what the caller wrote, and without variables";
 const RESPONSE_HEADERS: &str = "here it is `response-headers`: in place of what the upstream wrote";
 const NO_FALLBACK: &str =
@@ -78,10 +77,13 @@ pub(crate) const FILTERS: &[Key] = &[
         "secure-headers",
         "here it is `response-headers`, each by its name: `X-Content-Type-Options: nosniff`",
     ),
-    Key::not_ours("remove-response-header", NO_REMOVAL),
+    Key::not_ours(
+        "remove-response-header",
+        "here it is `remove-response-headers`, a list, by route or in `defaults`",
+    ),
     Key::not_ours(
         "rewrite-response-header",
-        "there is none here: upstreams write what callers are to see",
+        "there is none here: upstreams write what callers are to see; `response-headers` replaces a header and `remove-response-headers` removes it",
     ),
     Key::not_ours(
         "rewrite-location-response-header",
@@ -89,7 +91,7 @@ pub(crate) const FILTERS: &[Key] = &[
     ),
     Key::not_ours(
         "dedupe-response-header",
-        "leave it out: with `cors` the gateway replaces what upstreams say of origins, and nothing is there twice",
+        "leave it out: with `cors` the gateway replaces what upstreams say of origins, and what stands in `response-headers` is there once",
     ),
     Key::not_ours("request-rate-limiter", RATES),
     Key::not_ours("request-size", "here it is `max-body-bytes`"),
