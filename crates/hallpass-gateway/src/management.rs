@@ -1,5 +1,7 @@
 //! Health and metrics, on an address of their own.
 
+mod asked_host;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -14,6 +16,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+pub(crate) use self::asked_host::AskedHosts;
 use crate::answer_body::AnswerBody;
 use crate::problem::problem;
 use crate::readiness::Readiness;
@@ -40,6 +43,7 @@ pub(crate) struct Management {
     /// Locked while `/metrics` is written or something is added; no request needs it.
     registry: Arc<Mutex<Registry>>,
     pages: Option<Arc<dyn Pages>>,
+    hosts: AskedHosts,
 }
 
 /// Further pages there, in JSON. They say nothing of callers, tokens and what requests bear.
@@ -52,11 +56,13 @@ pub(crate) trait Pages: Send + Sync {
 }
 
 impl Management {
-    pub(crate) fn new(readiness: Arc<Readiness>, registry: Registry) -> Self {
+    /// Asked by the names of these `hosts`.
+    pub(crate) fn new(readiness: Arc<Readiness>, registry: Registry, hosts: AskedHosts) -> Self {
         Self {
             readiness,
             registry: Arc::new(Mutex::new(registry)),
             pages: None,
+            hosts,
         }
     }
 
@@ -84,7 +90,13 @@ impl Management {
 
     pub(crate) fn respond(&self, request: &Request<Incoming>) -> Response<AnswerBody> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let response = match request.uri().path() {
+        let path = request.uri().path();
+        if !self.hosts.allow(request, path) {
+            let title = "This is not asked by that name: use an IP address, `localhost` or a name of `management.hosts`.";
+            let refused = problem(StatusCode::MISDIRECTED_REQUEST, "wrong_host", title);
+            return refused.map(AnswerBody::from);
+        }
+        let response = match path {
             "/health/live" if is_read => plain(StatusCode::OK, TEXT, Bytes::from_static(b"live\n")),
             "/health/ready" if is_read => match self.readiness.look() {
                 Ok(()) => plain(StatusCode::OK, TEXT, Bytes::from_static(b"ready\n")),

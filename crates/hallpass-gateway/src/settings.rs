@@ -9,6 +9,7 @@ mod header;
 pub(crate) mod identity;
 mod keys;
 pub(crate) mod logout;
+mod management;
 pub(crate) mod network;
 pub(crate) mod rate;
 pub(crate) mod route;
@@ -20,6 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_resource::HostPattern;
 use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 
 use self::network::TrustedProxies;
@@ -34,6 +36,8 @@ pub struct AuthzSettings {
     pub grpc_listen: Option<SocketAddr>,
     /// `management.listen`: where health and metrics are.
     pub management_listen: SocketAddr,
+    /// `management.hosts`: names under which that is asked, beside IP addresses and `localhost`.
+    pub management_hosts: Vec<HostPattern>,
     /// `tls`: what the addresses for proxies show and demand; plain HTTP without it.
     pub tls: Option<ServerTlsSettings>,
     /// `trusted-proxies`: who may ask.
@@ -61,6 +65,7 @@ impl Default for AuthzSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9191)),
             grpc_listen: None,
             management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9192)),
+            management_hosts: Vec::new(),
             tls: None,
             trusted_proxies: TrustedProxies::default(),
             connections: 4_096,
@@ -100,7 +105,9 @@ impl AuthzSettings {
     fn read_section(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let listen = section.socket_address("listen");
         let grpc_listen = section.socket_address("grpc-listen");
-        let management_listen = section.section("management").socket_address("listen");
+        let management = section.section("management");
+        let management_listen = management.socket_address("listen");
+        let management_hosts = management::read_hosts(&management);
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
@@ -129,6 +136,7 @@ impl AuthzSettings {
             listen: listen?,
             grpc_listen,
             management_listen: management_listen?,
+            management_hosts: management_hosts?,
             tls: tls?,
             trusted_proxies: TrustedProxies::new(trusted_proxies?),
             connections: connections?,

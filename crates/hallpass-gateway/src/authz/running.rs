@@ -129,6 +129,10 @@ impl RunningAuthz {
                 settings.management_listen != before.management_listen,
             ),
             (
+                "authz.management.hosts",
+                settings.management_hosts != before.management_hosts,
+            ),
+            (
                 "authz.tls (added or removed)",
                 settings.tls.is_some() != before.tls.is_some(),
             ),

@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::running::{RunningAuthz, TLS};
 use super::{grpc, http, tenant};
 use crate::error::Error;
-use crate::management::{self, Management};
+use crate::management::{self, AskedHosts, Management};
 use crate::readiness::Readiness;
 use crate::said::Said;
 use crate::settings::AuthzSettings;
@@ -67,7 +67,8 @@ impl AuthzServer {
         if tls.is_some() {
             tls_metrics.register(ours.sub_registry_with_prefix("authz"));
         }
-        let management = Management::new(Arc::clone(&core.readiness), registry);
+        let hosts = AskedHosts::new(&settings.management_hosts, settings.management_listen);
+        let management = Management::new(Arc::clone(&core.readiness), registry, hosts);
         let asked = Asked {
             core: &core,
             settings,

@@ -149,6 +149,10 @@ impl RunningGateway {
                 settings.management_listen != before.management_listen,
             ),
             (
+                "gateway.management.hosts",
+                settings.management_hosts != before.management_hosts,
+            ),
+            (
                 "gateway.tls (added or removed)",
                 settings.tls.is_some() != before.tls.is_some(),
             ),

@@ -24,7 +24,7 @@ use super::plan::{Before, PlanParts, ProxyPlan};
 use super::running::{RunningGateway, TLS};
 use super::upstreams::{BreakerMetrics, ServiceMaker};
 use crate::error::Error;
-use crate::management::{self, Management};
+use crate::management::{self, AskedHosts, Management};
 use crate::readiness::{Readiness, load_keys};
 use crate::said::Said;
 use crate::settings::gateway::GatewaySettings;
@@ -85,7 +85,8 @@ impl GatewayServer {
         if tls.is_some() {
             tls_metrics.register(ours.sub_registry_with_prefix("gateway"));
         }
-        let management = Management::new(Arc::clone(&proxy.readiness), registry)
+        let hosts = AskedHosts::new(&settings.management_hosts, settings.management_listen);
+        let management = Management::new(Arc::clone(&proxy.readiness), registry, hosts)
             .with_pages(Arc::new(GatewayPages(Arc::clone(&proxy))));
         let front = Front {
             proxy: &proxy,

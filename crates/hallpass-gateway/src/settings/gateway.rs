@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section, report_doubles};
-use hallpass_resource::{RouteRule, Rule};
+use hallpass_resource::{HostPattern, RouteRule, Rule};
 use hallpass_tls::{IssuedFiles, ServerTlsSettings};
 use http::Method;
 
@@ -19,6 +19,7 @@ use super::cors::CorsSettings;
 use super::forwarded::ForwardedSettings;
 use super::identity::IdentityHeaderSettings;
 use super::logout::LogoutSettings;
+use super::management::read_hosts;
 use super::rate::RateLimitSettings;
 use super::route::RouteSettings;
 use super::service::ServiceSettings;
@@ -30,6 +31,8 @@ pub struct GatewaySettings {
     pub listen: Vec<SocketAddr>,
     /// `management.listen`: where health, metrics and the state of routes and services are.
     pub management_listen: SocketAddr,
+    /// `management.hosts`: names under which that is asked, beside IP addresses and `localhost`.
+    pub management_hosts: Vec<HostPattern>,
     /// `tls`: what callers are shown and asked for; plain HTTP without it.
     pub tls: Option<ServerTlsSettings>,
     /// `connections`: most that are open at once.
@@ -69,6 +72,7 @@ impl Default for GatewaySettings {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
             management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
+            management_hosts: Vec::new(),
             tls: None,
             connections: 20_000,
             connections_per_address: 1_024,
@@ -131,7 +135,9 @@ struct OfRequests {
 impl GatewaySettings {
     fn read_section(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
         let listen = read_listen(section);
-        let management_listen = section.section("management").socket_address("listen");
+        let management = section.section("management");
+        let management_listen = management.socket_address("listen");
+        let management_hosts = read_hosts(&management);
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
@@ -161,6 +167,7 @@ impl GatewaySettings {
         Some(Self {
             listen: listen?,
             management_listen: management_listen?,
+            management_hosts: management_hosts?,
             tls: tls?,
             connections: connections?,
             connections_per_address: connections_per_address?,

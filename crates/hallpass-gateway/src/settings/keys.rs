@@ -3,6 +3,8 @@
 use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
+use super::management::HOSTS;
+
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "listen",
@@ -101,7 +103,7 @@ const MANAGEMENT_KEYS: &[Key] = &[Key::new(
     },
     "Where `/health/live`, `/health/ready` and `/metrics` are, over plain HTTP and for everybody who reaches it.",
 )
-.or("127.0.0.1:9192")];
+.or("127.0.0.1:9192"), HOSTS];
 
 const UPSTREAM_KEYS: &[Key] = &[
     Key::new(

@@ -9,9 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_resource::HostPattern;
 use hallpass_tls::IssuedFiles;
 
 use super::access_log::AccessLogSettings;
+use super::management::read_hosts;
 
 pub use inbound::InboundSettings;
 pub use outbound::{OutboundServiceSettings, OutboundSettings, WhenAbsent};
@@ -24,6 +26,8 @@ pub use outside::{OutsideAddress, OutsideAddressFault};
 pub struct SidecarSettings {
     /// `management.listen`: where health and metrics are.
     pub management_listen: SocketAddr,
+    /// `management.hosts`: names under which that is asked, beside IP addresses and `localhost`.
+    pub management_hosts: Vec<HostPattern>,
     /// `inbound`: what comes to the program; nothing without it.
     pub inbound: Option<InboundSettings>,
     /// `outbound`: what it sends; nothing without it.
@@ -40,6 +44,7 @@ impl Default for SidecarSettings {
     fn default() -> Self {
         Self {
             management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9902)),
+            management_hosts: Vec::new(),
             inbound: None,
             outbound: None,
             access_log: AccessLogSettings::default(),
@@ -73,7 +78,9 @@ impl SidecarSettings {
     }
 
     fn read_section(section: &Section<'_>, issued: Option<&IssuedFiles>) -> Option<Self> {
-        let management_listen = section.section("management").socket_address("listen");
+        let management = section.section("management");
+        let management_listen = management.socket_address("listen");
+        let management_hosts = read_hosts(&management);
         let inbound = optional(&section.section("inbound"), |section| {
             InboundSettings::read(section, issued)
         });
@@ -86,6 +93,7 @@ impl SidecarSettings {
         }
         Some(Self {
             management_listen: management_listen?,
+            management_hosts: management_hosts?,
             inbound: inbound?,
             outbound: outbound?,
             access_log: access_log?,

@@ -226,6 +226,10 @@ impl RunningSidecar {
                 settings.management_listen != before.management_listen,
             ),
             (
+                "sidecar.management.hosts",
+                settings.management_hosts != before.management_hosts,
+            ),
+            (
                 "sidecar.drain-delay-seconds, sidecar.drain-limit-seconds",
                 drains(settings) != drains(before),
             ),

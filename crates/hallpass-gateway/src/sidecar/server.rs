@@ -21,7 +21,7 @@ use super::side::{INBOUND_NAMES, OUTBOUND_NAMES, Side};
 use super::tunnels::Tunnels;
 use super::warm;
 use crate::error::Error;
-use crate::management::{self, Management};
+use crate::management::{self, AskedHosts, Management};
 use crate::proxy::access_log::{self, AccessLog};
 use crate::proxy::metrics::ProxyMetrics;
 use crate::proxy::server::{Gateway, bind, failed_at, proxy};
@@ -96,7 +96,8 @@ impl SidecarServer {
             let ours = registry.sub_registry_with_prefix("hallpass");
             tls_metrics.register(ours.sub_registry_with_prefix("sidecar"));
         }
-        let management = Management::new(Arc::clone(&readiness), registry);
+        let hosts = AskedHosts::new(&settings.management_hosts, settings.management_listen);
+        let management = Management::new(Arc::clone(&readiness), registry, hosts);
         let monitored = management::serve(monitored, &management)
             .map_err(failed_at(settings.management_listen))?;
         let verifiers = verifiers(inbound.as_ref(), outbound.as_ref(), settings);

@@ -134,7 +134,7 @@ hallpass:
 
     pub(crate) async fn management(&self, path: &str) -> Answer {
         let line = format!("GET {path} HTTP/1.1");
-        ask(self.authz.management_addr(), &[&line, "Host: health"]).await
+        ask(self.authz.management_addr(), &[&line, "Host: localhost"]).await
     }
 
     /// One sample of the metrics.

@@ -5,18 +5,43 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::estate::{Estate, Setup, bearer, send, token, token_by};
+use super::estate::{Answer, Estate, Setup, bearer, send, token, token_by};
 use super::raw::{Raw, Says};
 
 const ROUTES: &str = "      - { name: orders, path: /orders/**, to: lb://orders, identity: relay, rule: authenticated, rates: [callers] }";
 const RATES: &str = "    rates: [{ name: callers, by: caller, count: 1000 }]\n";
 
 pub(crate) async fn page(estate: &Estate, path: &str) -> serde_json::Value {
-    let at = estate.gateway.management_addr();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    let answer = send(at, request.as_bytes()).await.unwrap();
+    let answer = management(estate, path, "localhost").await;
     assert_eq!(answer.status, 200, "{path} {answer:?}");
     serde_json::from_str(&answer.body).unwrap()
+}
+
+async fn management(estate: &Estate, path: &str, host: &str) -> Answer {
+    let at = estate.gateway.management_addr();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    send(at, request.as_bytes()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_page_whose_name_leads_to_the_admin_listener_reads_nothing_of_the_estate() {
+    let orders = Raw::start().await;
+    let estate = Estate::start_with(&[orders.address], ROUTES, RATES).await;
+    let port = estate.gateway.management_addr().port();
+    for path in ["/routes", "/upstreams", "/rates", "/metrics", "/"] {
+        let answer = management(&estate, path, &format!("evil.example:{port}")).await;
+        let told = (answer.status, answer.code());
+        assert_eq!(told, (421, Some("wrong_host")), "{path}");
+        assert!(!answer.body.contains("orders"), "{answer:?}");
+        let answer = management(&estate, path, &format!("127.0.0.1:{port}")).await;
+        let status = if path == "/" { 404 } else { 200 };
+        assert_eq!(answer.status, status, "{path}");
+    }
+    // The platform asks by any name, and is told nothing of it.
+    for path in ["/health/live", "/health/ready"] {
+        let answer = management(&estate, path, "edge.shop.svc").await;
+        assert_ne!(answer.status, 421, "{path}");
+    }
 }
 
 #[tokio::test]

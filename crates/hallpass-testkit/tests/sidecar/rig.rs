@@ -156,7 +156,7 @@ hallpass:
     /// What it counts.
     pub(crate) async fn metrics(&self) -> String {
         let address = self.sidecar.management_addr();
-        let answer = say(address, &["GET /metrics HTTP/1.1", "Host: a"]).await;
+        let answer = say(address, &["GET /metrics HTTP/1.1", "Host: localhost"]).await;
         assert_eq!(answer.status, 200);
         answer.body
     }

@@ -10,6 +10,7 @@ use crate::settings::cors::CorsSettings;
 use crate::settings::forwarded::ForwardedSettings;
 use crate::settings::identity::IdentityHeaderSettings;
 use crate::settings::logout::LogoutSettings;
+use crate::settings::management::HOSTS;
 use crate::settings::rate::RateLimitSettings;
 use crate::settings::route::{DEFAULT_KEYS, FILTERS, OF_A_ROUTE, RouteSettings};
 use crate::settings::service::ServiceSettings;
@@ -112,7 +113,7 @@ const MANAGEMENT_KEYS: &[Key] = &[Key::new(
     "Where `/health/live`, `/health/ready`, `/metrics`, `/routes`, `/upstreams` and `/rates` are, over plain HTTP and for everybody \
     who reaches it. Nothing there changes anything.",
 )
-.or("127.0.0.1:9901")];
+.or("127.0.0.1:9901"), HOSTS];
 
 const OF_REQUESTS: &[Key] = &[
     Key::new(

@@ -5,6 +5,7 @@ use hallpass_tls::ServerTlsSettings;
 use hallpass_upstream::Http2;
 
 use crate::settings::access_log::AccessLogSettings;
+use crate::settings::management::HOSTS;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -41,14 +42,17 @@ pub(super) const KEYS: &[Key] = &[
     .or("30"),
 ];
 
-const MANAGEMENT_KEYS: &[Key] = &[Key::new(
-    "listen",
-    Kind::Text {
-        what: "IP address with port",
-    },
-    "Where they are, open to whoever can reach it. A change needs a restart.",
-)
-.or("127.0.0.1:9902")];
+const MANAGEMENT_KEYS: &[Key] = &[
+    Key::new(
+        "listen",
+        Kind::Text {
+            what: "IP address with port",
+        },
+        "Where they are, open to whoever can reach it. A change needs a restart.",
+    )
+    .or("127.0.0.1:9902"),
+    HOSTS,
+];
 
 const INBOUND_KEYS: &[Key] = &[
     Key::new(
