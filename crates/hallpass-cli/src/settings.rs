@@ -1,5 +1,6 @@
 //! Configuration for the commands that take one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -73,10 +74,16 @@ impl Configuration for Everything {
             .section("sidecar")
             .is_given()
             .then(|| SidecarSettings::read_or_issued(root, issued.as_ref()));
-        if let (Some(service), Some(Some(gateway))) = (&service, &gateway) {
+        if let Some(Some(gateway)) = &gateway {
+            let services = service.as_ref().and_then(|it| all_services(root, it));
             let beside = BesideGateway {
-                has_redis: service.redis.redis.is_some(),
-                security: &service.security,
+                // What cannot be used is there all the same, and has its own problem.
+                has_redis: match &service {
+                    Some(service) => service.redis.redis.is_some(),
+                    None => root.section("redis").is_given(),
+                },
+                security: service.as_ref().map(|it| &it.security),
+                services: services.as_ref(),
             };
             gateway.check_beside(root, beside);
         }
@@ -88,6 +95,13 @@ impl Configuration for Everything {
             sidecar: sidecar.map_or(Some(None), |sidecar| sidecar.map(Some))?,
         })
     }
+}
+
+/// The services that can be found, where that is known: documents in Nacos may bring a list, or none is kept here.
+fn all_services(root: &Section<'_>, service: &Settings) -> Option<BTreeSet<String>> {
+    let asks = service.discovery_nacos.enabled || service.discovery_dns.enabled;
+    let is_all = !asks && !root.section("nacos").is_given();
+    is_all.then(|| service.discovery.instances.keys().cloned().collect())
 }
 
 /// Where a command's configuration comes from: declared once, flattened into every command that reads one.

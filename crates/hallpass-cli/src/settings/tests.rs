@@ -82,7 +82,12 @@ fn assert_problems_hide(text: &str) {
 
 /// What is said of these sections, with `gateway` below.
 fn said(others: &str, gateway: &str) -> Vec<String> {
-    let text = format!("hallpass:\n{others}\n  gateway: {gateway}\n");
+    let text = match others.contains("discovery:") {
+        true => format!("hallpass:\n{others}\n  gateway: {gateway}\n"),
+        false => format!(
+            "hallpass:\n{others}\n  discovery: {{ static: {{ a: ['127.0.0.1:1'] }} }}\n  gateway: {gateway}\n"
+        ),
+    };
     match loader_of(&text).load::<Everything>() {
         Ok(loaded) => loaded.warnings().iter().map(ToString::to_string).collect(),
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
@@ -117,6 +122,17 @@ fn what_a_gateway_says_of_redis_means_nothing_without_it() {
         "{off:?}"
     );
     assert_eq!(said(&format!("{redis}\n{list}"), &gateway), [""; 0]);
+    // A secret that cannot be read hides nothing else.
+    let unreadable =
+        "  nacos: { server-addr: '127.0.0.1:8848', username: a, password-file: /nowhere/secret }";
+    let all = said(unreadable, &gateway);
+    for about in [
+        "nacos.password-file: the file cannot be read",
+        "rates[1].across: needs a section `redis`",
+        "logout.report-to: needs a section `redis`",
+    ] {
+        assert!(all.iter().any(|it| it.contains(about)), "{about} {all:?}");
+    }
 }
 
 #[test]
@@ -140,4 +156,35 @@ fn a_route_that_no_rule_is_for_is_a_warning() {
     };
     assert_eq!(said(&rules("/a/**"), &route("")), [""; 0]);
     assert_eq!(said(&rules("/b/**"), &route("")).len(), 1);
+}
+
+#[test]
+fn a_route_to_a_service_that_nobody_knows_is_a_warning() {
+    let gateway = "{ routes: [{ name: a, path: /a, to: lb://A, identity: relay, rule: authenticated }, \
+        { name: b, path: /b, to: 'lb://no-such', identity: relay, rule: authenticated }, \
+        { name: c, path: /c, to: 'https://c.example', identity: relay, rule: authenticated }] }";
+    let listed = "static: { a: ['127.0.0.1:1'] }";
+    let unknown = said(&format!("  discovery: {{ {listed} }}"), gateway);
+    let [one] = unknown.as_slice() else {
+        panic!("{unknown:?}")
+    };
+    let about =
+        "hallpass.gateway.routes[1].to: names a service that `discovery.static` does not have";
+    assert!(one.contains(about), "{one}");
+    // Somebody else may know it.
+    for others in [
+        format!("  discovery: {{ {listed}, dns: true }}"),
+        format!(
+            "  nacos: {{ server-addr: '127.0.0.1:8848' }}\n  discovery: {{ {listed}, nacos: true }}"
+        ),
+        format!("  nacos: {{ server-addr: '127.0.0.1:8848' }}\n  discovery: {{ {listed} }}"),
+    ] {
+        let said = said(&others, gateway);
+        assert!(
+            !said
+                .iter()
+                .any(|it| it.contains("no-such") || it.contains("names a service")),
+            "{said:?}"
+        );
+    }
 }
