@@ -54,6 +54,15 @@ impl Running {
             .map(str::trim)
     }
 
+    /// All that it says about itself when it starts, and on which address it listens.
+    pub(crate) fn introduction(&self) -> String {
+        self.said.join("\n")
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.shown("listening on ").unwrap()
+    }
+
     pub(crate) fn key_ids(&self) -> Vec<String> {
         let keys = get(&self.url("/oauth2/jwks"));
         let keys = keys["keys"].as_array().unwrap().iter();

@@ -30,6 +30,8 @@ mod jws_verify;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod policy_readiness;

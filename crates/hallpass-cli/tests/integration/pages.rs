@@ -1,0 +1,41 @@
+//! Commands that the documents show: those of `docs/operations.md` are run, in their order, and say what stands there; those of every
+//! other page exist, with their options.
+
+mod named;
+mod session;
+mod shown;
+
+use crate::pages::session::Session;
+use crate::pages::shown::{Block, blocks};
+
+const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+
+#[test]
+fn the_commands_of_the_operations_page_do_what_it_says() {
+    let mut session = Session::new();
+    let mut commands = 0;
+    for block in blocks(OPERATIONS) {
+        match block.language.as_str() {
+            "console" => commands += session.run(&block),
+            "yaml" if !block.mark.is_empty() => session.write(&block),
+            _ => {}
+        }
+    }
+    assert!(commands > 15, "{commands} commands");
+    session.end();
+}
+
+/// What could be taken for a session is one.
+#[test]
+fn the_operations_page_has_no_command_that_is_not_run() {
+    let is_run = |block: &Block| {
+        block.language == "console"
+            || !block
+                .text
+                .lines()
+                .any(|line| line.trim_start_matches("$ ").starts_with("hallpass "))
+    };
+    let blocks = blocks(OPERATIONS);
+    let other = blocks.iter().find(|block| !is_run(block));
+    assert_eq!(other.map(|block| block.line), None);
+}
