@@ -21,6 +21,7 @@ mod clock_jumps;
 mod documents;
 mod dpop;
 mod edges;
+mod errors_page;
 mod first_client;
 mod foreign;
 mod harness;

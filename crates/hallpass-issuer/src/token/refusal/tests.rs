@@ -173,13 +173,21 @@ fn no_text_needs_escaping_in_json_or_is_outside_the_charset_of_rfc_6749() {
 }
 
 #[test]
-fn every_reason_is_written_in_the_documentation() {
-    let errors = include_str!("../../../../../docs/errors.md");
+fn every_reason_is_written_in_the_documentation_with_its_response() {
+    let page = include_str!("../../../../../docs/errors.md");
     for refusal in ALL {
-        assert!(
-            errors.contains(&format!("`{}`", refusal.reason())),
-            "{} is not in docs/errors.md",
-            refusal.reason()
-        );
+        let WireError {
+            status,
+            error,
+            description,
+        } = refusal.wire();
+        let (reason, status) = (refusal.reason(), status.as_u16());
+        // A request for a certificate may be wrong in many ways, which have one name.
+        let description = match refusal {
+            Refusal::Certificate(CertificateFault::Request(_)) => "what is wrong with csr",
+            _ => description,
+        };
+        let row = format!("| `{reason}` | {status} | `{error}` | {description}");
+        assert!(page.contains(&row), "docs/errors.md lacks {row}");
     }
 }
