@@ -28,7 +28,7 @@ impl IssuerStore {
     pub(crate) fn settings(&self) -> Result<IssuerSettings, Failure> {
         let mut settings = self.config.issuer()?;
         if let Some(store) = &self.store {
-            settings.store.clone_from(store);
+            settings.use_store_file(store);
         }
         Ok(settings)
     }

@@ -3,6 +3,8 @@
 //! An [`Error`] stops a start, an import or a reload and is printed. It is never sent to a client: that
 //! is a [`Refusal`](crate::Refusal).
 
+mod of_database;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,6 +12,7 @@ use hallpass_tls::TlsError;
 use hallpass_token::{ClientId, SealingError};
 use sqlx::migrate::MigrateError;
 
+use self::of_database::{is_away, is_busy};
 use crate::clients::client_fault::ClientFault;
 
 /// Why the issuer could not start, import, or take new settings.
@@ -150,6 +153,23 @@ pub enum Error {
         /// What the store is called: an embedded one by its file.
         store: String,
     },
+    /// The database does not respond.
+    #[error(
+        "store {store}: the database does not respond: {problem} (does it run there, and may this machine reach it? \
+         `issuer.database.url`, `issuer.database.tls`)"
+    )]
+    StoreAway {
+        /// What the store is called.
+        store: String,
+        /// What stands in the way.
+        problem: String,
+    },
+    /// A store in a database is to be opened without the key that seals it.
+    #[error(
+        "issuer.key-encryption-key is required with issuer.database: every issuer that shares the database has the same one; \
+         create one with `openssl rand -base64 32`"
+    )]
+    NoSealingKey,
     /// The store did not do in time what a request needs: many wait for it, or the disk is slow.
     #[error("store {store}: it took longer than a request waits for it")]
     StoreSlow {
@@ -303,6 +323,10 @@ impl Error {
         if is_busy(&source) {
             return Self::StoreBusy { store };
         }
+        if is_away(&source) {
+            let problem = source.to_string();
+            return Self::StoreAway { store, problem };
+        }
         Self::Store { store, source }
     }
 
@@ -314,14 +338,6 @@ impl Error {
             source => Self::Migration { store, source },
         }
     }
-}
-
-/// Whether another process holds a lock of an SQLite file: `SQLITE_BUSY`, the lower byte of its extended forms.
-fn is_busy(error: &sqlx::Error) -> bool {
-    const SQLITE_BUSY: u32 = 5;
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.and_then(|code| code.parse::<u32>().ok())
-        .is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 impl From<SealingError> for Error {

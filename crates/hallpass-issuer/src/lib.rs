@@ -138,6 +138,7 @@ pub use crate::settings::client::authentication::{ClientAuthentication, PrivateK
 pub use crate::settings::client::secrets::{
     ClientSecret, ClientSecrets, PreviousSecret, SecretKind,
 };
+pub use crate::settings::database::{DatabaseSettings, DatabaseTlsSettings};
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::settings::sources::SourceSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::Url;
@@ -18,6 +18,7 @@ use crate::settings::audience::AudienceSettings;
 use crate::settings::audit::AuditSettings;
 use crate::settings::ca::CaSettings;
 use crate::settings::client::ClientSettings;
+use crate::settings::database::DatabaseSettings;
 use crate::settings::dpop::DpopSettings;
 use crate::settings::exchange::Issuers;
 use crate::settings::keys::KEYS;
@@ -33,6 +34,7 @@ pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod client;
 pub(crate) mod client_certificates;
+pub(crate) mod database;
 pub(crate) mod dpop;
 mod exchange;
 mod keys;
@@ -69,6 +71,8 @@ pub struct IssuerSettings {
     pub tls: Option<ServerTlsSettings>,
     /// `store`: file of the embedded database.
     pub store: PathBuf,
+    /// `database`: a PostgreSQL that several issuers share, in place of `store`.
+    pub database: Option<DatabaseSettings>,
     /// `key-encryption-key` or `key-encryption-key-file`: seals private keys in the store.
     pub key_encryption_key: Option<Secret>,
     /// `previous-key-encryption-key` or its file: what sealed the store before, taken when `key_encryption_key` does not
@@ -134,6 +138,7 @@ impl Default for IssuerSettings {
             base_url: None,
             tls: None,
             store: PathBuf::from("hallpass.db"),
+            database: None,
             key_encryption_key: None,
             previous_key_encryption_key: None,
             algorithm: Algorithm::Es256,
@@ -177,9 +182,24 @@ impl Configuration for IssuerSettings {
 }
 
 impl IssuerSettings {
+    /// The store is this file, whatever the configuration says.
+    pub fn use_store_file(&mut self, file: &Path) {
+        self.store = file.to_owned();
+        self.database = None;
+    }
+
+    /// What the store is called where it is shown: its file, or its database without the user.
+    #[must_use]
+    pub fn store_name(&self) -> String {
+        self.place().name()
+    }
+
     /// Where the store is.
     pub(crate) fn place(&self) -> Place<'_> {
-        Place::Sqlite(&self.store)
+        match &self.database {
+            Some(database) => Place::Postgres(database),
+            None => Place::Sqlite(&self.store),
+        }
     }
 
     /// What seals the store, and what did before.
@@ -210,7 +230,9 @@ impl IssuerSettings {
         let tls = read_tls(section);
         report_plain_urls(section, tls.is_some(), name.as_ref(), base_url.as_ref());
         let store = section.file("store");
+        let database = DatabaseSettings::read(section);
         let key_encryption_key = section.secret("key-encryption-key");
+        report_beside_database(section);
         let previous_key_encryption_key = section.secret("previous-key-encryption-key");
         let algorithm = section.choice("algorithm", signing_algorithm);
         let lives = Self::read_lives(section);
@@ -241,6 +263,7 @@ impl IssuerSettings {
             base_url,
             tls: tls?,
             store: store?,
+            database: database?,
             key_encryption_key,
             previous_key_encryption_key,
             algorithm: algorithm?,
@@ -280,6 +303,22 @@ impl IssuerSettings {
             refresh_tokens_per_subject: refresh_tokens_per_subject?,
             ..Self::default()
         })
+    }
+}
+
+/// What cannot stand beside a database, and what must.
+fn report_beside_database(section: &Section<'_>) {
+    if !section.section("database").is_given() {
+        return;
+    }
+    if section.has("store") {
+        let message = "has no effect beside `database`: leave it out (`hallpass store backup` and `restore` move a store)";
+        section.problem("store", message);
+    }
+    let key = "key-encryption-key";
+    if !section.has(key) && !section.has("key-encryption-key-file") {
+        let message = "is required with `database`, and the same for all who share it: create one with `openssl rand -base64 32`";
+        section.missing(key, message);
     }
 }
 

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::settings::IssuerSettings;
 use crate::settings::audit::AuditSettings;
+use crate::settings::database::DatabaseSettings;
 use crate::settings::dpop::DpopSettings;
 use crate::settings::sources::SourceSettings;
 
@@ -27,6 +28,7 @@ pub(crate) struct StartSettings {
     /// Whether the listener speaks TLS; by which files may change.
     has_tls: bool,
     store: PathBuf,
+    database: Option<DatabaseSettings>,
     jwks_max_age: Duration,
     audit: AuditSettings,
     dpop: DpopSettings,
@@ -48,6 +50,7 @@ impl StartSettings {
             base_url: settings.base_url.clone(),
             has_tls: settings.tls.is_some(),
             store: settings.store.clone(),
+            database: settings.database.clone(),
             jwks_max_age: settings.jwks_max_age,
             audit: settings.audit.clone(),
             dpop: settings.dpop.clone(),
@@ -89,6 +92,7 @@ impl StartSettings {
             ("base-url", self.base_url != other.base_url),
             ("tls", self.has_tls != other.has_tls),
             ("store", self.store != other.store),
+            ("database", self.database != other.database),
             (
                 "jwks-max-age-seconds",
                 self.jwks_max_age != other.jwks_max_age,

@@ -14,6 +14,8 @@ mod key_rows;
 pub(crate) mod keys;
 mod migrations;
 mod old_rows;
+mod pg_transaction;
+mod postgres;
 mod query;
 pub(crate) mod refresh_families;
 mod refresh_rows;
@@ -28,6 +30,7 @@ pub(crate) mod standing;
 mod transaction;
 pub(crate) mod uses;
 mod verifiers;
+pub(crate) mod written;
 
 use std::path::Path;
 
@@ -41,8 +44,10 @@ use seal::Seal;
 use sealed_rows::SealedRows;
 use standing::{Access, Standing};
 use transaction::Transaction;
+use written::Written;
 
 use crate::error::Error;
+use crate::settings::database::DatabaseSettings;
 
 /// How errors call the key of a store that is to be sealed anew.
 const PREVIOUS_KEY: &str = "key-encryption-key, and previous-key-encryption-key,";
@@ -52,6 +57,8 @@ const PREVIOUS_KEY: &str = "key-encryption-key, and previous-key-encryption-key,
 pub(crate) enum Place<'a> {
     /// An embedded one, in this file.
     Sqlite(&'a Path),
+    /// One in this PostgreSQL.
+    Postgres(&'a DatabaseSettings),
 }
 
 /// What seals a store, and what may have sealed it before.
@@ -85,36 +92,40 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
-    /// [`Error::Store`], [`Error::StoreBusy`] and [`Error::Migration`] from the system.
+    /// [`Error::Store`], [`Error::StoreBusy`], [`Error::StoreAway`] and [`Error::Migration`] from the system.
     pub(crate) async fn open(
         place: impl Into<Place<'_>>,
         keys: impl Into<SealingKeys<'_>>,
     ) -> Result<Self, Error> {
         let (place, keys) = (place.into(), keys.into());
+        let name = place.name();
         match place {
             Place::Sqlite(path) => {
                 let opened = sqlite::open(path, keys.current).await?;
                 let _alone = opened.alone;
+                let database = Database::Sqlite(opened.file);
                 let material = (opened.key_material.as_str(), opened.key);
-                Self::proven(
-                    place,
-                    Database::Sqlite(opened.file),
-                    material,
-                    keys.previous,
-                )
-                .await
+                Self::proven(name, database, material, keys.previous).await
+            }
+            Place::Postgres(settings) => {
+                // Any process may open it, and none has a key beside it.
+                let key = keys.current.ok_or(Error::NoSealingKey)?;
+                Sealer::derive(key, b"", "a check of its length")?;
+                let (database, _alone) = postgres::open(&name, settings).await?;
+                let database = Database::Postgres(database);
+                let material = (key, "key-encryption-key".to_owned());
+                Self::proven(name, database, material, keys.previous).await
             }
         }
     }
 
     /// The store in `database`, which nobody else opens at the moment, with the key that is made of `key_material`.
     async fn proven(
-        place: Place<'_>,
+        name: String,
         database: Database,
         (key_material, key): (&str, String),
         previous: Option<&str>,
     ) -> Result<Self, Error> {
-        let name = place.name();
         let mut is_outgoing = false;
         let proven = match Seal::read(&name, &database).await? {
             Some(found) => {
@@ -152,12 +163,13 @@ impl Store {
         place: Place<'_>,
         keys: SealingKeys<'_>,
     ) -> Result<Self, Error> {
-        match place {
-            Place::Sqlite(path) if !path.exists() => Err(Error::StoreMissing {
-                store: place.name(),
-            }),
-            Place::Sqlite(_) => Self::open(place, keys).await,
+        if let Place::Sqlite(path) = place
+            && !path.exists()
+        {
+            let store = place.name();
+            return Err(Error::StoreMissing { store });
         }
+        Self::open(place, keys).await
     }
 
     /// A secret that other issuers with the same sealing key have too, and that does not open the store.
@@ -170,14 +182,13 @@ impl Store {
         self.queries.get()
     }
 
-    /// Changes whenever another connection, of whatever process, has written. It is asked often and beside the tokens, so it
-    /// is not counted.
-    pub(crate) async fn version(&self) -> Result<i64, Error> {
+    /// What others have written. It is asked often and beside the tokens, so it is not counted.
+    pub(crate) async fn written(&self) -> Result<Written, Error> {
         self.check_in_place()?;
-        let version = self.database.version().await;
-        let version = version.map_err(|source| self.failed(source));
-        self.note_reading(version.as_ref().err());
-        version
+        let written = self.database.written().await;
+        let written = written.map_err(|source| self.failed(source));
+        self.note_reading(written.as_ref().err());
+        written
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
@@ -255,6 +266,13 @@ impl Store {
     pub(crate) fn busy(&self) -> Error {
         Error::StoreBusy {
             store: self.name.clone(),
+        }
+    }
+
+    pub(crate) fn away(&self) -> Error {
+        Error::StoreAway {
+            store: self.name.clone(),
+            problem: "it did not respond a moment ago".to_owned(),
         }
     }
 
@@ -346,15 +364,17 @@ impl Store {
     fn pool(&self) -> &sqlx::SqlitePool {
         match &self.database {
             Database::Sqlite(file) => file.pool(),
+            Database::Postgres(_) => unreachable!("a test of SQLite"),
         }
     }
 }
 
 impl Place<'_> {
     /// How errors call it.
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(settings) => settings.shown(),
         }
     }
 }

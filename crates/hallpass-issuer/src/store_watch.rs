@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::even_clock::EvenClock;
 use crate::store::standing::Access;
+use crate::store::written::Written;
 
 /// How often the store is looked at, so that what the command line writes counts within a third of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -57,8 +58,8 @@ pub(crate) fn follow<S: Future<Output = ()>>(
 /// What was seen at the last look.
 #[derive(Debug, Default)]
 struct Watch {
-    /// The version of the store's content; `None` until the first look.
-    version: Option<i64>,
+    /// What was written last; `None` until the first look.
+    written: Option<Written>,
     /// What was said of looks that failed, and of writing that did.
     unread: Reminders,
     unwritten: Reminders,
@@ -96,7 +97,7 @@ impl Watch {
     async fn write(&mut self, core: &Core, now: Instant, is_even: bool) -> Result<bool, Error> {
         let (store, standing) = (core.store(), core.store().standing());
         let is_due = self.write_at.is_none_or(|moment| now >= moment);
-        let is_tried = is_due || standing.writes() == Access::Locked;
+        let is_tried = is_due || matches!(standing.writes(), Access::Locked | Access::Away);
         if is_tried {
             self.write_at = Some(now + WRITE_EVERY);
             store.try_writing().await?;
@@ -140,7 +141,7 @@ impl Watch {
         };
         self.not_before = match error {
             // Over as soon as somebody else ends, and a look costs little.
-            Error::StoreBusy { .. } | Error::StoreReplaced { .. } => None,
+            Error::StoreBusy { .. } | Error::StoreReplaced { .. } | Error::StoreAway { .. } => None,
             // What is withdrawn counts meanwhile, as soon as it is seen.
             ref error if error.is_about_clients() => Some(now + WITHOUT_CLIENTS_AGAIN),
             _ => Some(now + TRY_AGAIN),
@@ -175,16 +176,18 @@ impl Watch {
     }
 
     async fn look_at_store(&mut self, core: &Core) -> Result<(), Error> {
-        let version = core.store().version().await?;
+        let now = core.store().written().await?;
         // At the first look somebody may have written since the store was read.
-        let is_other = self.version != Some(version);
+        let before = self.written.as_ref();
+        let is_other = before.is_none_or(|before| before.registry != now.registry);
+        let has_revoked = before.is_none_or(|before| before.revocations != now.revocations);
         if is_other || core.has_due_key() {
             core.refresh().await?;
-        } else if core.has_revocations_behind() {
+        } else if has_revoked || core.has_revocations_behind() {
             // Each use of a refresh token may revoke something: that is no reason to read everything anew.
             core.take_new_revocations().await?;
         }
-        self.version = Some(version);
+        self.written = Some(now);
         Ok(())
     }
 }

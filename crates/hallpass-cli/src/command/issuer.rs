@@ -171,7 +171,7 @@ impl Issuer {
             settings.listen = listen;
         }
         if let Some(store) = &self.store {
-            settings.store.clone_from(store);
+            settings.use_store_file(store);
         }
         Ok(settings)
     }
@@ -248,6 +248,7 @@ fn not_taken(error: &Error) -> Failure {
     match error {
         Error::StoreBusy { .. }
         | Error::StoreSlow { .. }
+        | Error::StoreAway { .. }
         | Error::StoreReplaced { .. }
         | Error::StoreDamaged { .. }
         | Error::Store { .. } => Failure::failed(format_args!(
@@ -270,7 +271,7 @@ fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {
          store    {}\n\
          {health}listening on {address}",
         issuer.issuer_name(),
-        settings.store.display(),
+        settings.store_name(),
     )
 }
 

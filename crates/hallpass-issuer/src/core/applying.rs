@@ -61,7 +61,10 @@ impl Core {
         let taken = self.take(&settings).await;
         match &taken {
             // The rest stands in the same store.
-            Ok(()) | Err(Error::StoreBusy { .. } | Error::StoreReplaced { .. }) => {}
+            Ok(())
+            | Err(
+                Error::StoreBusy { .. } | Error::StoreReplaced { .. } | Error::StoreAway { .. },
+            ) => {}
             Err(_) => self.take_withdrawn(&settings).await?,
         }
         taken

@@ -4,7 +4,7 @@ use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
 use crate::settings::client::{self, CLIENT_KEYS};
-use crate::settings::{admin, audience, audit, ca, dpop, sources, trusted_issuer};
+use crate::settings::{admin, audience, audit, ca, database, dpop, sources, trusted_issuer};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -71,6 +71,12 @@ pub(super) const KEYS: &[Key] = &[
         "The file of the embedded database: signing keys and stored clients.",
     )
     .or("hallpass.db"),
+    Key::new(
+        "database",
+        Kind::Section(database::KEYS),
+        "A PostgreSQL in place of `store`, for any number of issuers behind one address: they have the same keys, clients and revocations, \
+        and what one of them writes counts at the others within a second.",
+    ),
     Key::new(
         "key-encryption-key",
         Kind::Secret,
@@ -209,6 +215,7 @@ pub(super) const KEYS: &[Key] = &[
         "The interface for administrators (`/admin/v1`), on an address of its own: keys, revocations, certificate authorities, clients. Without \
         this section there is none.",
     ),
+    Key::not_ours("datasource", "here it is `database`, with `url`, `username` and `password`"),
     Key::not_ours("client", "here they are a list: `clients`, each with its `client-id`"),
     Key::not_ours("issuer", "here it is `name`"),
     Key::not_ours("endpoint", "here the paths of the endpoints are fixed: see `base-url` for what stands before them"),

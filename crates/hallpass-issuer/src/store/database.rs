@@ -2,9 +2,11 @@
 
 use sqlx::migrate::{MigrateError, Migrator};
 
+use super::postgres::PostgresDatabase;
 use super::query::query_as;
 use super::sqlite::SqliteFile;
 use super::transaction::Transaction;
+use super::written::Written;
 use crate::error::Error;
 
 /// One that is open.
@@ -12,6 +14,8 @@ use crate::error::Error;
 pub(super) enum Database {
     /// Embedded: one file.
     Sqlite(SqliteFile),
+    /// Shared by any number of issuers.
+    Postgres(PostgresDatabase),
 }
 
 impl Database {
@@ -19,6 +23,7 @@ impl Database {
     pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite(file) => file.begin().await,
+            Self::Postgres(database) => database.begin().await,
         }
     }
 
@@ -26,13 +31,15 @@ impl Database {
     pub(super) async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite(file) => file.begin_write().await,
+            Self::Postgres(database) => database.begin_write().await,
         }
     }
 
-    /// Changes whenever another connection, of whatever process, has written.
-    pub(super) async fn version(&self) -> Result<i64, sqlx::Error> {
+    /// Changes whenever another process has written.
+    pub(super) async fn written(&self) -> Result<Written, sqlx::Error> {
         match self {
-            Self::Sqlite(file) => file.version().await,
+            Self::Sqlite(file) => file.written().await,
+            Self::Postgres(database) => database.written().await,
         }
     }
 
@@ -40,6 +47,10 @@ impl Database {
     pub(super) async fn serve(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(file) => file.serve().await,
+            Self::Postgres(database) => {
+                database.serve();
+                Ok(())
+            }
         }
     }
 
@@ -47,6 +58,7 @@ impl Database {
     pub(super) async fn is_in_place(&self) -> Option<bool> {
         match self {
             Self::Sqlite(file) => file.is_in_place().await,
+            Self::Postgres(_) => Some(true),
         }
     }
 
@@ -54,6 +66,7 @@ impl Database {
     pub(super) async fn try_writing(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(file) => file.try_writing().await,
+            Self::Postgres(database) => database.try_writing().await,
         }
     }
 
@@ -61,6 +74,7 @@ impl Database {
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(file) => file.close().await,
+            Self::Postgres(database) => database.close().await,
         }
     }
 
@@ -68,6 +82,7 @@ impl Database {
     pub(super) async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         match self {
             Self::Sqlite(file) => migrator.run(file.pool()).await,
+            Self::Postgres(database) => database.migrate(migrator).await,
         }
     }
 
@@ -79,6 +94,7 @@ impl Database {
     ) -> Result<bool, sqlx::Error> {
         let sql = match self {
             Self::Sqlite(_) => "select count(*) from sqlite_master where name = $1",
+            Self::Postgres(_) => "select count(to_regclass($1))",
         };
         let found: Vec<(i64,)> = query_as(sql).bind(name).fetch_all(transaction).await?;
         Ok(found.iter().any(|(count,)| *count > 0))

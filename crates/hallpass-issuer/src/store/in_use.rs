@@ -21,6 +21,8 @@ impl Store {
     pub(crate) fn check_reaches_issuer(place: Place<'_>) -> Result<(), Error> {
         match place {
             Place::Sqlite(path) => sqlite::check_reaches_issuer(path),
+            // What its name means is the network's matter.
+            Place::Postgres(_) => Ok(()),
         }
     }
 
@@ -48,10 +50,11 @@ impl Store {
     /// Whether nobody has waited for a writer in vain, as far as is known.
     ///
     /// # Errors
-    /// [`Error::StoreBusy`].
+    /// [`Error::StoreBusy`], [`Error::StoreAway`].
     pub(crate) fn check_not_locked(&self) -> Result<(), Error> {
         match self.standing.writes() {
             Access::Locked => Err(self.busy()),
+            Access::Away => Err(self.away()),
             Access::Works | Access::Fails => Ok(()),
         }
     }
@@ -60,6 +63,7 @@ impl Store {
     pub(super) fn check_readers_not_locked(&self) -> Result<(), Error> {
         match self.standing.reads() {
             Access::Locked => Err(self.busy()),
+            Access::Away => Err(self.away()),
             Access::Works | Access::Fails => Ok(()),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::marker::PhantomData;
 
+use sqlx::postgres::PgRow;
 use sqlx::query::{Query as Bound, QueryAs as BoundAs};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Database, Encode, FromRow, Type};
 
+use super::pg_transaction::within;
 use super::transaction::{Of, Transaction};
 
 /// A value of a statement; `None` is null.
@@ -16,9 +18,15 @@ pub(super) enum Value {
 }
 
 /// What a row can be read as, from either database: a tuple of `String`, `i64` and options of them, in the order of the columns.
-pub(super) trait Columns: Send + Unpin + for<'r> FromRow<'r, SqliteRow> {}
+pub(super) trait Columns:
+    Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>
+{
+}
 
-impl<T: Send + Unpin + for<'r> FromRow<'r, SqliteRow>> Columns for T {}
+impl<T> Columns for T where
+    T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>
+{
+}
 
 /// A statement with its values.
 #[must_use]
@@ -53,6 +61,10 @@ impl<T> Query<T> {
     pub(super) async fn execute(self, transaction: &mut Transaction) -> Result<(), sqlx::Error> {
         let done = match &mut transaction.of {
             Of::Sqlite(it) => self.bound().execute(&mut **it).await.map(|_| ()),
+            Of::Postgres(it) => {
+                let executed = within(self.bound().execute(it.connection()?)).await;
+                it.done(executed).map(|_| ())
+            }
         };
         transaction.has_failed |= done.is_err();
         done
@@ -79,6 +91,10 @@ impl<T: Columns> Query<T> {
     ) -> Result<Vec<T>, sqlx::Error> {
         let found = match &mut transaction.of {
             Of::Sqlite(it) => self.bound_as().fetch_all(&mut **it).await,
+            Of::Postgres(it) => {
+                let fetched = within(self.bound_as().fetch_all(it.connection()?)).await;
+                it.done(fetched)
+            }
         };
         transaction.has_failed |= found.is_err();
         found
@@ -91,6 +107,10 @@ impl<T: Columns> Query<T> {
     ) -> Result<Option<T>, sqlx::Error> {
         let found = match &mut transaction.of {
             Of::Sqlite(it) => self.bound_as().fetch_optional(&mut **it).await,
+            Of::Postgres(it) => {
+                let fetched = within(self.bound_as().fetch_optional(it.connection()?)).await;
+                it.done(fetched)
+            }
         };
         transaction.has_failed |= found.is_err();
         found

@@ -19,6 +19,7 @@ use sqlx::sqlite::{
 use zeroize::Zeroizing;
 
 use super::transaction::Transaction;
+use super::written::Written;
 use crate::error::Error;
 
 /// How long a statement waits for another process that holds the file.
@@ -131,9 +132,15 @@ impl SqliteFile {
         begun.map(Transaction::from)
     }
 
-    pub(super) async fn version(&self) -> Result<i64, sqlx::Error> {
+    /// A number that changes whenever another connection has written, whatever that was.
+    pub(super) async fn written(&self) -> Result<Written, sqlx::Error> {
         let version = sqlx::query_scalar("pragma data_version");
-        version.fetch_one(&self.pool).await
+        let version: i64 = version.fetch_one(&self.pool).await?;
+        let version = version.to_string();
+        Ok(Written {
+            registry: version.clone(),
+            revocations: version,
+        })
     }
 
     /// From now on an issuer runs on it: commands can tell, and no statement waits for longer than a request may.

@@ -19,6 +19,8 @@ pub(crate) enum Access {
     Locked,
     /// The machine does: a full disk, a file system that is read only.
     Fails,
+    /// The database does not respond.
+    Away,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,10 +102,12 @@ impl Standing {
                 "the store's file was replaced or is gone since the start: restart to use it",
             );
         }
-        if state.is_unread || state.reads != Access::Works {
-            return Some("the store cannot be followed");
-        }
         match state.writes {
+            _ if state.reads == Access::Away => Some("the database does not respond"),
+            Access::Away => Some("the database does not respond"),
+            _ if state.is_unread || state.reads != Access::Works => {
+                Some("the store cannot be followed")
+            }
             Access::Works => None,
             Access::Locked => Some("another process holds the store"),
             Access::Fails => Some("the store cannot be written"),
@@ -136,8 +140,13 @@ impl Access {
     pub(super) fn of(error: &Error) -> Option<Self> {
         match error {
             Error::StoreBusy { .. } => Some(Self::Locked),
+            Error::StoreAway { .. } => Some(Self::Away),
             Error::Store { source, .. } => {
                 let code = source.as_database_error()?.code()?;
+                if code.len() == SQLSTATE_LENGTH {
+                    let fails = |begin| code.starts_with(begin);
+                    return DATABASE_FAILS.into_iter().any(fails).then_some(Self::Fails);
+                }
                 let code = code.parse::<u32>().ok()? & 0xff;
                 MACHINE_FAILS.contains(&code).then_some(Self::Fails)
             }
@@ -148,6 +157,11 @@ impl Access {
 
 /// `SQLITE_PERM`, `SQLITE_READONLY`, `SQLITE_IOERR`, `SQLITE_CORRUPT`, `SQLITE_FULL`, `SQLITE_CANTOPEN`, `SQLITE_NOTADB`.
 const MACHINE_FAILS: [u32; 7] = [3, 8, 10, 11, 13, 14, 26];
+
+/// How codes of PostgreSQL are told from those of SQLite, which are shorter.
+const SQLSTATE_LENGTH: usize = 5;
+/// A transaction that is read only, as on a standby; no right to write; a full disk and other lack of means; the system below.
+const DATABASE_FAILS: [&str; 4] = ["25006", "42501", "53", "58"];
 
 #[cfg(test)]
 mod tests {

@@ -132,7 +132,7 @@ async fn the_version_changes_when_somebody_else_writes_and_verifiers_are_kept() 
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     let other = Store::open(&path, Some(KEY)).await.unwrap();
-    let before = store.version().await.unwrap();
+    let before = store.written().await.unwrap();
     let verifier = |name: &str, seen_at| Verifier {
         name: name.into(),
         seen_at,
@@ -140,12 +140,12 @@ async fn the_version_changes_when_somebody_else_writes_and_verifiers_are_kept() 
     };
     let both = [verifier("gone", 5), verifier("x", 10)];
     other.put_verifiers(&both, 6).await.unwrap();
-    assert_ne!(store.version().await.unwrap(), before);
+    assert_ne!(store.written().await.unwrap(), before);
     assert_eq!(store.verifiers().await.unwrap(), [verifier("x", 10)]);
-    let before = store.version().await.unwrap();
+    let before = store.written().await.unwrap();
     store.put_verifiers(&[verifier("x", 11)], 6).await.unwrap();
     assert_eq!(
-        store.version().await.unwrap(),
+        store.written().await.unwrap(),
         before,
         "its own writes do not count"
     );

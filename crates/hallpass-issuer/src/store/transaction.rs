@@ -2,6 +2,8 @@
 
 use sqlx::Sqlite;
 
+use super::pg_transaction::PgTransaction;
+
 /// All that is done in it counts from its commit on, or none of it. Dropped, it is taken back.
 pub(crate) struct Transaction {
     pub(super) of: Of,
@@ -12,6 +14,7 @@ pub(crate) struct Transaction {
 /// Which database it is of.
 pub(super) enum Of {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(PgTransaction),
 }
 
 impl Transaction {
@@ -24,6 +27,7 @@ impl Transaction {
         }
         match self.of {
             Of::Sqlite(transaction) => transaction.commit().await,
+            Of::Postgres(transaction) => transaction.commit().await,
         }
     }
 
@@ -31,6 +35,7 @@ impl Transaction {
     pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self.of {
             Of::Sqlite(transaction) => transaction.rollback().await,
+            Of::Postgres(transaction) => transaction.rollback().await,
         }
     }
 }
@@ -39,6 +44,15 @@ impl From<sqlx::Transaction<'static, Sqlite>> for Transaction {
     fn from(transaction: sqlx::Transaction<'static, Sqlite>) -> Self {
         Self {
             of: Of::Sqlite(transaction),
+            has_failed: false,
+        }
+    }
+}
+
+impl From<PgTransaction> for Transaction {
+    fn from(transaction: PgTransaction) -> Self {
+        Self {
+            of: Of::Postgres(transaction),
             has_failed: false,
         }
     }

@@ -33,6 +33,9 @@ mod lockouts;
 mod mutual_tls;
 mod other_file;
 mod page;
+mod postgres;
+#[path = "../../../../tests/postgres/server.rs"]
+mod postgres_server;
 mod private_key_jwt;
 mod questions;
 mod refresh;

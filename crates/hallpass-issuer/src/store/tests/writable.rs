@@ -10,12 +10,12 @@ async fn trying_whether_it_can_be_written_leaves_no_trace_and_finds_what_is_in_t
     store.serve().await.unwrap();
     let other = Store::open(&path, Some(KEY)).await.unwrap();
     let (version, file) = (
-        other.version().await.unwrap(),
+        other.written().await.unwrap(),
         std::fs::read(&path).unwrap(),
     );
     store.try_writing().await.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), file);
-    assert_eq!(other.version().await.unwrap(), version);
+    assert_eq!(other.written().await.unwrap(), version);
 
     // As on a disk that is full or read only: SQLite says so at the first write.
     sqlx::query("pragma query_only = on")
