@@ -113,6 +113,10 @@ pub(crate) async fn keep_keys(
     };
     for _ in 0..MAX_WRITES {
         let stored = store.keys().await?;
+        if stored.records.iter().any(|key| key.awaits_adoption) {
+            // Some may have asked another issuer on the same store.
+            verifiers.learn(store.verifiers().await?);
+        }
         let now = UnixTime::from(clock.now());
         if let Some(kept) = upkeep.bring_up_to(now, stored).await? {
             return Ok(kept);

@@ -65,16 +65,31 @@ impl Verifiers {
     /// Verifiers as they were stored.
     pub(crate) fn of(stored: Vec<Verifier>) -> Self {
         let verifiers = Self::default();
+        verifiers.learn(stored);
+        verifiers
+    }
+
+    /// Takes what another issuer has stored, of those that asked it last.
+    pub(crate) fn learn(&self, stored: Vec<Verifier>) {
+        let mut known = self.known();
         for verifier in stored {
             let at = UnixTime::from_secs(verifier.seen_at);
+            let before = known.get(verifier.name.as_str());
+            // Of those beyond, each issuer knows the ones that it has seen itself.
+            let has_place = before.is_some() || known.len() < MAX_VERIFIERS;
+            // Of the same second what is stored is not older, unless what was seen here is not written yet.
+            let is_later =
+                |before: &Seen| before.at > at || before.at == at && before.stored_at.is_none();
+            if !has_place || before.is_some_and(is_later) {
+                continue;
+            }
             let seen = Seen {
                 at,
                 kids: verifier.key_ids.into_iter().map(Box::from).collect(),
                 stored_at: Some(at),
             };
-            verifiers.known().insert(verifier.name.into(), seen);
+            known.insert(verifier.name.into(), seen);
         }
-        verifiers
     }
 
     /// `name` has the keys `kids` since `now`.
@@ -202,6 +217,27 @@ mod tests {
         assert_eq!(unsaved(), 1);
         assert_eq!(verifiers.take_unsaved(at(162)), []);
         assert!(verifiers.all_have("any", at(0)), "forgotten");
+    }
+
+    #[test]
+    fn of_what_another_issuer_has_seen_the_later_counts() {
+        let verifiers = Verifiers::default();
+        verifiers.saw("a", &kids(&["old"]), at(100));
+        let stored = |seen_at, kid: &str| {
+            vec![Verifier {
+                name: "a".to_owned(),
+                seen_at,
+                key_ids: vec![kid.to_owned()],
+            }]
+        };
+        verifiers.learn(stored(99, "new"));
+        assert!(verifiers.all_have("old", at(0)));
+        verifiers.learn(stored(100, "new"));
+        assert!(verifiers.all_have("old", at(0)), "it is not written yet");
+        assert_eq!(verifiers.take_unsaved(at(0)).len(), 1);
+        verifiers.learn(stored(100, "new"));
+        assert!(verifiers.all_have("new", at(0)));
+        assert_eq!(verifiers.take_unsaved(at(0)), [], "the store has it");
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Store {
         for verifier in verifiers {
             query(
                 "insert into verifiers (name, seen_at, kids) values ($1, $2, $3) \
-                 on conflict (name) do update set seen_at = excluded.seen_at, kids = excluded.kids",
+                 on conflict (name) do update set seen_at = excluded.seen_at, kids = excluded.kids \
+                 where excluded.seen_at >= verifiers.seen_at",
             )
             .bind(&verifier.name)
             .bind(seconds(verifier.seen_at))
