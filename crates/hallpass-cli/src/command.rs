@@ -40,6 +40,10 @@ mod policy_source;
 mod revocations;
 mod revoke;
 mod sidecar;
+mod store_backup;
+mod store_check;
+mod store_migrate;
+mod store_restore;
 mod token_get;
 mod token_inspect;
 mod token_verify;
@@ -62,6 +66,9 @@ pub(crate) enum Command {
     /// Manage the issuer's certificate authorities, and get certificates.
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Check, back up, restore and bring up to date the issuer's store.
+    #[command(subcommand)]
+    Store(StoreCommand),
     Revoke(revoke::Revoke),
     Revocations(revocations::Revocations),
     /// Register clients in the issuer's store, and prepare their registration.
@@ -102,6 +109,25 @@ impl KeyCommand {
             Self::Taint(command) => command.run(),
             Self::Import(command) => command.run(),
             Self::ExportPublic(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    Check(store_check::StoreCheck),
+    Migrate(store_migrate::StoreMigrate),
+    Backup(store_backup::StoreBackup),
+    Restore(store_restore::StoreRestore),
+}
+
+impl StoreCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::Check(command) => command.run(),
+            Self::Migrate(command) => command.run(),
+            Self::Backup(command) => command.run(),
+            Self::Restore(command) => command.run(),
         }
     }
 }
@@ -215,6 +241,7 @@ impl Command {
             Self::Sidecar(command) => command.run(log),
             Self::Key(command) => command.run(),
             Self::Ca(command) => command.run(),
+            Self::Store(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Revocations(command) => command.run(),
             Self::Client(command) => command.run(),
@@ -242,6 +269,7 @@ impl Command {
             Self::Issuer(_) | Self::Authz(_) | Self::Gateway(_) | Self::Sidecar(_) => "info",
             Self::Key(_)
             | Self::Ca(_)
+            | Self::Store(_)
             | Self::Revoke(_)
             | Self::Revocations(_)
             | Self::Client(_)

@@ -113,6 +113,9 @@ impl Failure {
             | Error::SealingKeyFile { .. }
             | Error::WrongSealingKey { .. }
             | Error::StoreMissing { .. }
+            | Error::StoreNotEmpty { .. }
+            | Error::Backup { .. }
+            | Error::NoSealingKey
             | Error::UnknownKey { .. }
             | Error::TooManyKeys { .. }
             | Error::NoAuthority

@@ -201,6 +201,41 @@ pub enum Error {
         problem: String,
     },
 
+    /// A newer version has worked on the store.
+    #[error(
+        "store {store}: a newer version has brought it up to date (step {version} of its tables is not known here): use that one, or \
+         restore a backup of before"
+    )]
+    StoreTooNew {
+        /// What the store is called.
+        store: String,
+        /// The first step that is not known here.
+        version: i64,
+    },
+    /// The store is of an older version, and is not to be changed.
+    #[error(
+        "store {store}: it is of an older version, or sealed with previous-key-encryption-key: the next start of the issuer, or \
+         `hallpass store migrate`, brings it up to date; check it then"
+    )]
+    StoreBehind {
+        /// What the store is called.
+        store: String,
+    },
+    /// A store is to be made of a backup where there is one already.
+    #[error(
+        "store {store}: it is not empty, and nothing of it was changed: restore into an empty one"
+    )]
+    StoreNotEmpty {
+        /// What the store is called.
+        store: String,
+    },
+    /// A backup cannot be used.
+    #[error("nothing was restored: the backup cannot be used: {problem}")]
+    Backup {
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// There is no store, and what was asked for does not make one.
     #[error(
         "store {store} does not exist: name the one of the issuer (`issuer.store`), or start the issuer first"
@@ -335,6 +370,7 @@ impl Error {
         let store = name.to_owned();
         match source {
             MigrateError::Execute(source) => Self::store(name, source),
+            MigrateError::VersionMissing(version) => Self::StoreTooNew { store, version },
             source => Self::Migration { store, source },
         }
     }

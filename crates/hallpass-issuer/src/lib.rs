@@ -46,6 +46,7 @@
 mod admin;
 mod audit;
 mod authority;
+mod backup_file;
 mod client_administration;
 mod client_loading;
 mod clients;
@@ -70,6 +71,7 @@ mod settings;
 mod spiffe;
 mod start_settings;
 mod store;
+mod store_administration;
 mod store_watch;
 mod stored_clients;
 mod tls_files;
@@ -142,6 +144,10 @@ pub use crate::settings::database::{DatabaseSettings, DatabaseTlsSettings};
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::settings::sources::SourceSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
+pub use crate::store::checking::StoreContents;
+pub use crate::store_administration::{
+    StoreReport, StoreStep, backup_store, check_store, migrate_store, migration_plan, restore_store,
+};
 pub use crate::token::refusal::assertion::AssertionRefusal;
 pub use crate::token::refusal::{
     CertificateFault, GrantAssertionFault, RefreshFault, Refusal, WireError,

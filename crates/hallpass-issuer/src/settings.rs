@@ -26,7 +26,7 @@ use crate::settings::listener_tls::{read_tls, report_certificates, report_plain_
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
 use crate::settings::sources::SourceSettings;
 use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
-use crate::store::{Place, SealingKeys};
+use crate::store::place::{Place, SealingKeys};
 
 pub(crate) mod admin;
 pub(crate) mod audience;

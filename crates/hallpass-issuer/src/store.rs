@@ -5,16 +5,22 @@
 
 pub(crate) mod authorities;
 mod authority_rows;
+mod backup;
+pub(crate) mod checking;
 pub(crate) mod client_changes;
 mod client_rows;
 mod clients;
 mod database;
+mod dump;
 mod in_use;
 mod key_rows;
 pub(crate) mod keys;
 mod migrations;
+pub(crate) mod moving;
 mod old_rows;
+mod opening;
 mod pg_transaction;
+pub(crate) mod place;
 mod postgres;
 mod query;
 pub(crate) mod refresh_families;
@@ -32,11 +38,11 @@ pub(crate) mod uses;
 mod verifiers;
 pub(crate) mod written;
 
-use std::path::Path;
-
 use aws_lc_rs::hmac::{self, Tag};
 use database::Database;
 use hallpass_token::Sealer;
+use opening::Opening;
+use place::{Place, SealingKeys};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use row_list::{RowList, Table};
@@ -47,27 +53,9 @@ use transaction::Transaction;
 use written::Written;
 
 use crate::error::Error;
-use crate::settings::database::DatabaseSettings;
 
 /// How errors call the key of a store that is to be sealed anew.
 const PREVIOUS_KEY: &str = "key-encryption-key, and previous-key-encryption-key,";
-
-/// Where a store is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
-    /// An embedded one, in this file.
-    Sqlite(&'a Path),
-    /// One in this PostgreSQL.
-    Postgres(&'a DatabaseSettings),
-}
-
-/// What seals a store, and what may have sealed it before.
-#[derive(Clone, Copy)]
-pub(crate) struct SealingKeys<'a> {
-    /// `None`: the file beside the store.
-    pub(crate) current: Option<&'a str>,
-    pub(crate) previous: Option<&'a str>,
-}
 
 /// An open store with the right sealing key.
 #[derive(Debug)]
@@ -97,59 +85,39 @@ impl Store {
         place: impl Into<Place<'_>>,
         keys: impl Into<SealingKeys<'_>>,
     ) -> Result<Self, Error> {
-        let (place, keys) = (place.into(), keys.into());
-        let name = place.name();
-        match place {
-            Place::Sqlite(path) => {
-                let opened = sqlite::open(path, keys.current).await?;
-                let _alone = opened.alone;
-                let database = Database::Sqlite(opened.file);
-                let material = (opened.key_material.as_str(), opened.key);
-                Self::proven(name, database, material, keys.previous).await
-            }
-            Place::Postgres(settings) => {
-                // Any process may open it, and none has a key beside it.
-                let key = keys.current.ok_or(Error::NoSealingKey)?;
-                Sealer::derive(key, b"", "a check of its length")?;
-                let (database, _alone) = postgres::open(&name, settings).await?;
-                let database = Database::Postgres(database);
-                let material = (key, "key-encryption-key".to_owned());
-                Self::proven(name, database, material, keys.previous).await
-            }
-        }
+        let keys = keys.into();
+        let opening = Opening::begin(place.into(), keys.current).await?;
+        Self::proven(opening, keys.previous).await
     }
 
-    /// The store in `database`, which nobody else opens at the moment, with the key that is made of `key_material`.
-    async fn proven(
-        name: String,
-        database: Database,
-        (key_material, key): (&str, String),
-        previous: Option<&str>,
-    ) -> Result<Self, Error> {
+    /// The store that is being opened, once its key is proven.
+    async fn proven(opening: Opening, previous: Option<&str>) -> Result<Self, Error> {
+        let Opening { name, database, .. } = &opening;
+        let (key_material, key) = (&*opening.key_material, opening.key.clone());
         let mut is_outgoing = false;
-        let proven = match Seal::read(&name, &database).await? {
+        let proven = match Seal::read(name, database).await? {
             Some(found) => {
-                let proven = match (found.prove(&name, key_material, key), previous) {
+                let proven = match (found.prove(name, key_material, key), previous) {
                     (Err(Error::WrongSealingKey { .. }), Some(previous)) => {
                         is_outgoing = true;
-                        found.prove(&name, previous, PREVIOUS_KEY.to_owned())?
+                        found.prove(name, previous, PREVIOUS_KEY.to_owned())?
                     }
                     (proven, _) => proven?,
                 };
-                migrations::run(&name, &database).await?;
+                migrations::run(name, database).await?;
                 proven
             }
             None => {
-                migrations::run(&name, &database).await?;
-                seal::create(&name, &database, key_material).await?
+                migrations::run(name, database).await?;
+                seal::create(name, database, key_material).await?
             }
         };
-        let sealer = up_to_date(&name, &database, proven, key_material, is_outgoing).await?;
+        let sealer = up_to_date(name, database, proven, key_material, is_outgoing).await?;
         Ok(Self {
-            name,
-            database,
+            name: opening.name,
+            database: opening.database,
             sealer,
-            shared_secret: shared_secret(key_material),
+            shared_secret: shared_secret(&opening.key_material),
             queries: Counter::default(),
             standing: Standing::default(),
         })
@@ -163,13 +131,15 @@ impl Store {
         place: Place<'_>,
         keys: SealingKeys<'_>,
     ) -> Result<Self, Error> {
-        if let Place::Sqlite(path) = place
-            && !path.exists()
-        {
-            let store = place.name();
-            return Err(Error::StoreMissing { store });
-        }
+        Opening::check_exists(place)?;
         Self::open(place, keys).await
+    }
+
+    /// The last step that the tables of a store go through.
+    pub(crate) fn last_step() -> i64 {
+        migrations::steps()
+            .last()
+            .map_or(0, |(version, _)| *version)
     }
 
     /// A secret that other issuers with the same sealing key have too, and that does not open the store.
@@ -335,29 +305,6 @@ fn shared_secret(key_material: &str) -> Tag {
     hmac::sign(&key, b"hallpass issuer, shared secret v1")
 }
 
-impl<'a> From<Option<&'a str>> for SealingKeys<'a> {
-    fn from(current: Option<&'a str>) -> Self {
-        Self {
-            current,
-            previous: None,
-        }
-    }
-}
-
-#[cfg(test)]
-impl<'a> From<&'a std::path::PathBuf> for Place<'a> {
-    fn from(path: &'a std::path::PathBuf) -> Self {
-        Self::Sqlite(path)
-    }
-}
-
-#[cfg(test)]
-impl<'a> From<&'a Path> for Place<'a> {
-    fn from(path: &'a Path) -> Self {
-        Self::Sqlite(path)
-    }
-}
-
 #[cfg(test)]
 impl Store {
     /// For what SQLite alone does.
@@ -365,16 +312,6 @@ impl Store {
         match &self.database {
             Database::Sqlite(file) => file.pool(),
             Database::Postgres(_) => unreachable!("a test of SQLite"),
-        }
-    }
-}
-
-impl Place<'_> {
-    /// How errors call it.
-    pub(crate) fn name(self) -> String {
-        match self {
-            Self::Sqlite(path) => path.display().to_string(),
-            Self::Postgres(settings) => settings.shown(),
         }
     }
 }

@@ -36,6 +36,13 @@ mod policy;
 #[cfg(test)]
 mod policy_readiness;
 #[cfg(test)]
+#[path = "../../../../tests/postgres/server.rs"]
+#[expect(
+    dead_code,
+    reason = "what is done to a server is a matter of the issuer's own tests"
+)]
+mod postgres_server;
+#[cfg(test)]
 mod private_authority;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
@@ -48,6 +55,8 @@ mod revoke;
 mod sidecar;
 #[cfg(test)]
 mod stop;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod telemetry;
 mod token_inspect;

@@ -101,6 +101,57 @@ impl Database {
     }
 }
 
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// A whole number; else a text.
+    pub(super) is_number: bool,
+}
+
+impl Database {
+    /// The columns of a table, in their order; none when there is no such table.
+    pub(super) async fn columns(
+        &self,
+        transaction: &mut Transaction,
+        table: &str,
+    ) -> Result<Vec<Column>, sqlx::Error> {
+        let sql = match self {
+            Self::Sqlite(_) => "select name, lower(type) from pragma_table_info($1) order by cid",
+            Self::Postgres(_) => {
+                "select column_name::text, data_type::text from information_schema.columns \
+                 where table_schema = current_schema() and table_name = $1 order by ordinal_position"
+            }
+        };
+        let rows: Vec<(String, String)> = query_as(sql).bind(table).fetch_all(transaction).await?;
+        let column = |(name, kind): (String, String)| Column {
+            name,
+            is_number: kind == "bigint",
+        };
+        Ok(rows.into_iter().map(column).collect())
+    }
+
+    /// The statement that gives each row of a table as an array in JSON.
+    pub(super) fn rows_as_json(&self, table: &str, columns: &[String]) -> String {
+        let array = match self {
+            Self::Sqlite(_) => "json_array",
+            Self::Postgres(_) => "json_build_array",
+        };
+        format!(
+            "select cast({array}({}) as text) from {table}",
+            columns.join(", ")
+        )
+    }
+
+    /// What the database itself finds to be damaged. PostgreSQL says it when the damage is read.
+    pub(super) async fn damage(&self) -> Result<Vec<String>, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.damage().await,
+            Self::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+}
+
 /// A transaction for what is begun before the store is open.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! A store that is in use: whether it is still there, whether it can be written, and for how long somebody waits for it.
 
+use super::place::Place;
 use super::standing::Access;
-use super::{Place, Store, sqlite};
+use super::{Store, sqlite};
 use crate::error::Error;
 
 impl Store {

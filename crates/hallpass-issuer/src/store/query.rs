@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use sqlx::postgres::PgRow;
 use sqlx::query::{Query as Bound, QueryAs as BoundAs};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Database, Encode, FromRow, Type};
+use sqlx::{Database, Encode, FromRow, SqlSafeStr, SqlStr, Type};
 
 use super::pg_transaction::within;
 use super::transaction::{Of, Transaction};
@@ -31,20 +31,20 @@ impl<T> Columns for T where
 /// A statement with its values.
 #[must_use]
 pub(super) struct Query<T> {
-    sql: &'static str,
+    sql: SqlStr,
     values: Vec<Value>,
     rows: PhantomData<fn() -> T>,
 }
 
 /// A statement that gives no rows.
-pub(super) fn query(sql: &'static str) -> Query<()> {
+pub(super) fn query(sql: impl SqlSafeStr) -> Query<()> {
     query_as(sql)
 }
 
 /// A statement whose rows are read as `T`.
-pub(super) fn query_as<T>(sql: &'static str) -> Query<T> {
+pub(super) fn query_as<T>(sql: impl SqlSafeStr) -> Query<T> {
     Query {
-        sql,
+        sql: sql.into_sql_str(),
         values: Vec::new(),
         rows: PhantomData,
     }

@@ -91,6 +91,21 @@ pub(super) fn check_reaches_issuer(path: &Path) -> Result<(), Error> {
     issuer_mark::check(path)
 }
 
+/// Whether the sealing key is there that is in a file beside the store.
+///
+/// # Errors
+/// [`Error::SealingKeyMissing`].
+pub(super) fn check_key_file(path: &Path) -> Result<(), Error> {
+    let key_file = key_file::beside(path);
+    match key_file.exists() {
+        true => Ok(()),
+        false => Err(Error::SealingKeyMissing {
+            store: path.to_owned(),
+            key_file,
+        }),
+    }
+}
+
 impl SqliteFile {
     async fn connect(path: &Path) -> Result<Self, Error> {
         let options = SqliteConnectOptions::new()
@@ -177,6 +192,14 @@ impl SqliteFile {
         let write = sqlx::query("pragma user_version = 0");
         write.execute(&mut *transaction).await?;
         transaction.rollback().await
+    }
+
+    /// What SQLite finds to be damaged in its file.
+    pub(super) async fn damage(&self) -> Result<Vec<String>, sqlx::Error> {
+        let check = sqlx::query_scalar("pragma integrity_check(20)");
+        let mut found: Vec<String> = check.fetch_all(&self.pool).await?;
+        found.retain(|line| line != "ok");
+        Ok(found)
     }
 
     /// Closes the file; no issuer runs on it any more.

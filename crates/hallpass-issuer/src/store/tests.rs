@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
 mod another_key;
 mod made_up_tables;
+mod moved;
 mod refresh_tokens;
 mod revocations;
 mod writable;

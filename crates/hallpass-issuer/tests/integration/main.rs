@@ -47,6 +47,7 @@ mod settings;
 mod settings_hints;
 mod sources;
 mod standards;
+mod store_moves;
 mod stored_clients;
 mod tampered_store;
 mod tls;

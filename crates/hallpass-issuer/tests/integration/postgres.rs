@@ -19,7 +19,7 @@ use crate::harness::{Harness, KEY, Response, SECRET, client, test_clock};
 use crate::postgres_server::{PASSWORD, PostgresServer, USER, shared};
 
 /// Where the server has this database.
-fn at(server: &PostgresServer, name: String) -> DatabaseSettings {
+pub(crate) fn at(server: &PostgresServer, name: String) -> DatabaseSettings {
     DatabaseSettings {
         host: "127.0.0.1".to_owned(),
         port: server.port,

@@ -10,7 +10,7 @@ use super::*;
 use crate::refresh::family::{Granted, Holder};
 use crate::refresh::token::RefreshToken;
 use crate::refresh_families::{Failed, Most, Presented, RefreshFamilies, Use};
-use crate::store::SealingKeys;
+use crate::store::place::SealingKeys;
 use crate::store::revocations::StoredRevocations;
 
 static CLOCK: LazyLock<ManualClock> =
