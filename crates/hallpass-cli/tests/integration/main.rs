@@ -31,6 +31,7 @@ mod jws_verify;
 mod key;
 #[cfg(test)]
 mod pages;
+mod killed;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
