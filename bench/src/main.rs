@@ -15,8 +15,10 @@ mod measure;
 mod mutual_tls;
 mod outages;
 mod pinned;
+mod postgres_server;
 mod proxy_tools;
 mod redis_server;
+mod replicas;
 mod revocation;
 mod roll_out;
 mod side_by_side;
@@ -35,7 +37,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 27] = [
+const MEASUREMENTS: [(&str, Measurement); 28] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -65,6 +67,8 @@ const MEASUREMENTS: [(&str, Measurement); 27] = [
     ("outages", outages::run),
     // Not for people: a service that outages starts.
     ("outages-service", outages::serve),
+    // Not among `all`: it takes a minute, and wants PostgreSQL and the executable beside it.
+    ("replicas", replicas::run),
     ("revocation", revocation::run),
     // Not among `all`: it wants the executable beside it.
     ("roll-out", roll_out::run),
