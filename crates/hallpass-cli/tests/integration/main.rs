@@ -30,8 +30,9 @@ mod jws_verify;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
-mod pages;
 mod killed;
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]

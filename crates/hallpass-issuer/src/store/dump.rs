@@ -8,7 +8,7 @@ use super::query::{Value, query, query_as};
 use super::transaction::Transaction;
 
 /// Every table, each after those to whose rows its rows belong.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 13] = [
     "store_meta",
     "signing_keys",
     "clients",
@@ -20,6 +20,8 @@ pub(super) const TABLES: [&str; 11] = [
     "refresh_families",
     "revocations",
     "certificate_authorities",
+    "secret_uses",
+    "edge_uses",
 ];
 
 /// Where the steps stand that the tables have gone through.
