@@ -17,6 +17,7 @@ pub(crate) mod possession;
 pub(crate) mod question;
 mod refreshing;
 pub(crate) mod refusal;
+mod refusing;
 pub(crate) mod request;
 mod revoking;
 pub(crate) mod shown;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hallpass_token::{AccessToken, SignError, TokenClaims, TokenId, UnixTime, sign_as};
 use hallpass_upstream::{ReplayKind, StoreAway};
-use http::header::{HeaderName, RETRY_AFTER};
+use http::header::HeaderName;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::Body;
@@ -25,14 +25,14 @@ use crate::refresh::family::{Exchanged, Family, Granted};
 use crate::refresh::token::RefreshToken;
 use crate::replays::Used;
 use crate::token::attempt::Attempt;
-use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::{bring, grant, refresh_token};
-use crate::token::message::{error_response, json_response, read, retry_after};
+use crate::token::message::{json_response, read};
 use crate::token::patience::Patience;
 use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::{GrantAssertionFault, Refusal};
+use crate::token::refusing::{grant_name, refuse};
 use crate::token::request::TokenRequest;
 use crate::token::shown::Shown;
 use crate::token::token_id;
@@ -356,48 +356,4 @@ impl Issued<'_> {
         }
         json_response(StatusCode::OK, json.into())
     }
-}
-
-/// RFC 6749 section 5.2, counted and audited.
-fn refuse(
-    core: &Core,
-    refusal: Refusal,
-    asked: Option<(&TokenRequest<'_>, Caller)>,
-    attempt: Attempt,
-) -> Response<Full<Bytes>> {
-    crate::lockout_events::refused(core, refusal);
-    let audit = core.audit();
-    if audit.is_read() {
-        let grant = grant_name(asked.as_ref().map(|(request, _)| *request));
-        let claimed = asked.as_ref().and_then(|(request, _)| {
-            ClaimedIssuer::of(refusal, request, &core.trust().at_once(), core.issuer())
-        });
-        let caller = asked.map_or(Caller::Unnamed, |(_, caller)| caller);
-        let decision = Decision::Refused {
-            refusal,
-            caller,
-            claimed,
-        };
-        audit.record(AuditEvent {
-            at: attempt.now,
-            source: attempt.source,
-            trace: attempt.trace,
-            grant,
-            decision,
-        });
-    }
-    let mut response = error_response(refusal.wire());
-    if let Some(wait) = refusal.retry_after() {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, retry_after(wait));
-    }
-    response
-}
-
-/// A grant type on offer goes into the log; any other is text of the caller and does not.
-fn grant_name(request: Option<&TokenRequest<'_>>) -> &'static str {
-    request
-        .and_then(|request| request.grant_type)
-        .map_or("unknown", GrantType::as_str)
 }

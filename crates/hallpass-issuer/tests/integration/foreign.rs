@@ -11,6 +11,7 @@ mod logout;
 mod refreshed;
 mod refused;
 mod subjects;
+mod svids;
 
 use hallpass_issuer::{
     ExchangeRule, GrantType, IssuerSettings, SubjectKind, TrustedIssuerSettings,
