@@ -38,6 +38,13 @@ pub(super) struct Actor {
     pub(super) jti: Option<String>,
 }
 
+impl Actor {
+    /// What tells it from every other one.
+    pub(super) fn whose(&self) -> String {
+        format!("{} {}", self.proof, self.name)
+    }
+}
+
 /// The administrator that sends the request, if it may do what the method says: look, or else change.
 ///
 /// A token goes before a certificate: who shows both is who the token says.

@@ -6,6 +6,8 @@ use tokio::sync::Semaphore;
 
 use super::call::Call;
 use super::fault::AdminFault;
+use super::idempotency::Idempotency;
+use super::made::Made;
 use super::problem::Problem;
 use crate::audit::administration::Administration;
 use crate::audit::{AuditEvent, Decision};
@@ -20,6 +22,8 @@ const ADMIN: &str = "admin";
 /// What the requests of administrators share.
 pub(super) struct Desk {
     pub(super) core: Arc<Core>,
+    /// What was responded to creations lately.
+    pub(super) made: Idempotency<Made>,
     places: Arc<Semaphore>,
     turn: Semaphore,
 }
@@ -50,6 +54,7 @@ impl Desk {
     pub(super) fn new(core: Arc<Core>) -> Self {
         Self {
             core,
+            made: Idempotency::default(),
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             turn: Semaphore::new(1),
         }

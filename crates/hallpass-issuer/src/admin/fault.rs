@@ -33,6 +33,22 @@ pub(crate) enum AdminFault {
     UnknownAuthority,
     InvalidRevocation,
     DenyListFull,
+    UnknownClient,
+    /// The store has one of this name already.
+    ClientExists,
+    /// It stands in the configuration, and is changed there.
+    ClientOfConfiguration,
+    /// A change that does not say of which state it is.
+    PreconditionRequired,
+    /// It was of another state than that which there is.
+    ClientChanged,
+    /// What it is to be registered for cannot be used.
+    InvalidClient,
+    NoSecret,
+    TwoSecrets,
+    TooManyClients,
+    /// The key of another creation.
+    IdempotencyKeyReused,
     /// The store does not take it, or does not say it.
     StoreUnavailable,
     /// Too many changes wait, or it took too long.
@@ -53,7 +69,7 @@ pub(crate) struct Told {
 impl AdminFault {
     /// Every one of them.
     #[cfg(test)]
-    pub(crate) const EVERY: [Self; 21] = [
+    pub(crate) const EVERY: [Self; 31] = [
         Self::UnknownHost,
         Self::FromPage,
         Self::NoCredentials,
@@ -72,6 +88,16 @@ impl AdminFault {
         Self::UnknownAuthority,
         Self::InvalidRevocation,
         Self::DenyListFull,
+        Self::UnknownClient,
+        Self::ClientExists,
+        Self::ClientOfConfiguration,
+        Self::PreconditionRequired,
+        Self::ClientChanged,
+        Self::InvalidClient,
+        Self::NoSecret,
+        Self::TwoSecrets,
+        Self::TooManyClients,
+        Self::IdempotencyKeyReused,
         Self::StoreUnavailable,
         Self::Busy,
         Self::Internal,
@@ -109,6 +135,20 @@ impl AdminFault {
             Self::UnknownAuthority => (StatusCode::NOT_FOUND, "unknown_authority"),
             Self::InvalidRevocation => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_revocation"),
             Self::DenyListFull => (StatusCode::INSUFFICIENT_STORAGE, "deny_list_full"),
+            Self::UnknownClient => (StatusCode::NOT_FOUND, "unknown_client"),
+            Self::ClientExists => (StatusCode::CONFLICT, "client_exists"),
+            Self::ClientOfConfiguration => (StatusCode::CONFLICT, "client_of_configuration"),
+            Self::PreconditionRequired => {
+                (StatusCode::PRECONDITION_REQUIRED, "precondition_required")
+            }
+            Self::ClientChanged => (StatusCode::PRECONDITION_FAILED, "client_changed"),
+            Self::InvalidClient => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_client"),
+            Self::NoSecret => (StatusCode::CONFLICT, "client_has_no_secret"),
+            Self::TwoSecrets => (StatusCode::CONFLICT, "two_live_secrets"),
+            Self::TooManyClients => (StatusCode::INSUFFICIENT_STORAGE, "too_many_clients"),
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
+            }
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -136,6 +176,16 @@ impl AdminFault {
             Self::UnknownAuthority => "There is no certificate authority of this name.",
             Self::InvalidRevocation => "This cannot be revoked, or not until then.",
             Self::DenyListFull => "The deny-list is full: each entry ends by itself.",
+            Self::UnknownClient => "The store has no client of this name.",
+            Self::ClientExists => "The store has a client of this name.",
+            Self::ClientOfConfiguration => "It stands in the configuration: change it there.",
+            Self::PreconditionRequired => "Send If-Match, with the ETag of what is changed.",
+            Self::ClientChanged => "It is in another state meanwhile: look at it again.",
+            Self::InvalidClient => "This registration cannot be used.",
+            Self::NoSecret => "The client does not prove itself by a secret.",
+            Self::TwoSecrets => "An older secret still counts, and two are the most.",
+            Self::TooManyClients => "The store has as many clients as it may have.",
+            Self::IdempotencyKeyReused => "This Idempotency-Key was used for something else.",
             Self::StoreUnavailable => "The store cannot be used now; tokens go on. Try again.",
             Self::Busy => "Too many changes wait, or this one took too long.",
             Self::Internal => "Something failed that the log of the issuer tells.",

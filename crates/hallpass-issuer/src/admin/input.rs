@@ -106,6 +106,19 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
     }
 }
 
+/// The body as it came.
+pub(super) struct RawBody(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<axum::body::Body>, state: &S) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, state).await;
+        body.map(Self)
+            .map_err(|_| AdminFault::BodyIncomplete.into())
+    }
+}
+
 /// The body, which is JSON of this form.
 pub(super) struct Input<T>(pub(super) T);
 
@@ -113,8 +126,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request<axum::body::Body>, state: &S) -> Result<Self, Problem> {
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|_| Problem::from(AdminFault::BodyIncomplete))?;
+        let RawBody(body) = RawBody::from_request(request, state).await?;
         read(&body).map(Self)
     }
 }
@@ -125,7 +137,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
 pub(super) struct Nothing {}
 
 /// Its values are not repeated: one may be a secret that stands in the wrong place.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // An array is not read as an object whose members stand in their order.
     if !body.trim_ascii_start().starts_with(b"{") {
         let detail = "the body is not a JSON object";

@@ -10,6 +10,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema, openapi};
 
 use super::fault::{AdminFault, Told};
+use crate::clients::client_fault::ClientFault;
 use crate::error::Error;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -58,6 +59,28 @@ impl Problem {
         Self {
             scope: Some(scope),
             ..Self::from(AdminFault::InsufficientScope)
+        }
+    }
+
+    fn of_client(fault: &ClientFault) -> Self {
+        let (is, detail) = match fault {
+            ClientFault::Unknown => (AdminFault::UnknownClient, None),
+            ClientFault::Taken => (AdminFault::ClientExists, None),
+            ClientFault::Changed => (AdminFault::ClientChanged, None),
+            // Where it stands is for who sees the configuration: that names a file.
+            ClientFault::OfConfiguration { .. } => (AdminFault::ClientOfConfiguration, None),
+            ClientFault::NoSecret => (AdminFault::NoSecret, None),
+            ClientFault::TwoSecrets { until } => {
+                let until = format!("it counts until {until}, in seconds since 1970");
+                (AdminFault::TwoSecrets, Some(until))
+            }
+            ClientFault::TooMany { most } => {
+                (AdminFault::TooManyClients, Some(format!("that is {most}")))
+            }
+        };
+        Self {
+            detail,
+            ..Self::from(is)
         }
     }
 
@@ -119,6 +142,8 @@ impl From<Error> for Problem {
                 format!("the store has {}", known.join(", ")),
             ),
             Error::Revocation { problem } => Self::with(AdminFault::InvalidRevocation, problem),
+            Error::Registration { problem, .. } => Self::with(AdminFault::InvalidClient, problem),
+            Error::Client { fault, .. } => Self::of_client(&fault),
             Error::TooManyRevocations { .. } => AdminFault::DenyListFull.into(),
             Error::StoreBusy { .. }
             | Error::StoreReplaced { .. }

@@ -14,9 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::change::Desk;
+use super::clients::changes as client_changes;
 use super::fault::AdminFault;
 use super::problem::{Problem, ProblemDocument};
-use super::{authorities, keys, revocations, status};
+use super::{authorities, clients, keys, revocations, status};
 
 /// Where the description is.
 const DESCRIPTION_PATH: &str = "/admin/v1/openapi.json";
@@ -50,6 +51,16 @@ fn described() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(keys::rotate_key))
         .routes(routes!(keys::taint_key))
         .routes(routes!(revocations::list_revocations, revocations::revoke))
+        .routes(routes!(clients::list_clients, client_changes::add_client))
+        .routes(routes!(
+            clients::show_client,
+            client_changes::replace_client,
+            client_changes::change_client,
+            client_changes::delete_client
+        ))
+        .routes(routes!(client_changes::rotate_client_secret))
+        .routes(routes!(client_changes::disable_client))
+        .routes(routes!(client_changes::enable_client))
         .routes(routes!(authorities::list_authorities))
         .routes(routes!(authorities::rotate_authority))
         .routes(routes!(authorities::distrust_authority))

@@ -36,6 +36,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const JSON: &[u8] = b"application/json";
+/// RFC 7396 section 4.
+const MERGE_PATCH: &[u8] = b"application/merge-patch+json";
 
 /// Serves requests of one address.
 #[derive(Clone)]
@@ -140,7 +142,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let name = kind.as_bytes().split(|byte| *byte == b';').next();
     let name = name.unwrap_or_default().trim_ascii();
-    name.eq_ignore_ascii_case(JSON)
+    name.eq_ignore_ascii_case(JSON) || name.eq_ignore_ascii_case(MERGE_PATCH)
 }
 
 #[cfg(test)]

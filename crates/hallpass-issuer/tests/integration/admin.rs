@@ -4,6 +4,8 @@ mod access;
 mod authorities;
 mod certificates;
 mod changes;
+mod clients;
+mod creations;
 mod described;
 mod forged;
 mod keys;

@@ -109,6 +109,13 @@ async fn sent(rig: &Rig, block: &str) -> Response {
         if header.contains("$TOKEN") {
             header = header.replace("$TOKEN", &rig.ops().await);
         }
+        if header.contains("$ETAG") {
+            // Of the client that the path names.
+            let path = line.split(' ').nth(1).unwrap();
+            let client: Vec<_> = path.split('/').take(5).collect();
+            let shown = rig.get(&client.join("/"), &rig.ops().await).await;
+            header = header.replace("$ETAG", shown.header("etag").unwrap());
+        }
         if header.contains("$READER") {
             header = header.replace("$READER", &rig.token("viewer", READ).await);
         }
