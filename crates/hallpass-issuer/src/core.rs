@@ -24,7 +24,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::queue::{self, Audit, AuditWriter};
 use crate::authority::authorities::Authorities;
-use crate::client_loading::{RegistryContext, load_registry, ready};
 use crate::clients::key_network::KeyNetwork;
 use crate::clients::registry::Registry;
 use crate::clients::secret::process_key;
@@ -42,7 +41,7 @@ use crate::replays::Replays;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
-use crate::stored_clients::{self, with_stored};
+use crate::stored_clients::{Followed, Ingredients};
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
 use crate::token::client_rate::ClientRate;
@@ -63,8 +62,8 @@ pub(crate) struct Core {
     /// One change at a time: an older snapshot must not come over a newer one.
     changing: Semaphore,
     registry: ArcSwap<Registry>,
-    /// What was read of the store's clients last; taken out while it is brought up to date.
-    parsed_clients: Mutex<stored_clients::Parsed>,
+    /// What is known of the store's clients; taken out while it is brought up to date.
+    followed_clients: Mutex<Followed>,
     trust: Arc<Trust>,
     key_network: ArcSwap<KeyNetwork>,
     keys: ArcSwap<KeyRing>,
@@ -110,7 +109,7 @@ impl Core {
         let metrics = Metrics::new();
         let process_key = process_key()?;
         let read = first_clients(settings, &store, &clock, (&process_key, &metrics));
-        let (registry, network, parsed_clients) = read.await?;
+        let (registry, network, followed_clients) = read.await?;
         let trust = first_trust(settings, &urls, &clock, &registry).await?;
         let life = registry.longest_token_life();
         let (verifiers, kept) = first_keys(settings, &store, clock.as_ref(), life).await?;
@@ -143,7 +142,7 @@ impl Core {
             settings: ArcSwap::from_pointee(settings.clone()),
             changing: Semaphore::new(1),
             registry: ArcSwap::from_pointee(registry),
-            parsed_clients: Mutex::new(parsed_clients),
+            followed_clients: Mutex::new(followed_clients),
             trust,
             key_network: ArcSwap::from_pointee(network),
             key_states: ArcSwap::from_pointee(kept.states()),
@@ -382,13 +381,13 @@ async fn first_clients(
     store: &Store,
     clock: &Arc<dyn Clock>,
     (process_key, metrics): (&hmac::Key, &Metrics),
-) -> Result<(Registry, KeyNetwork, stored_clients::Parsed), Error> {
-    let mut parsed = stored_clients::Parsed::default();
-    let all = with_stored(settings, store, &mut parsed).await?;
-    let network = ready(&KeyNetwork::new(Arc::clone(clock)), &all).await?;
-    let context = RegistryContext::new(process_key, &network, &metrics.clients);
-    let registry = load_registry(&all, store, context).await?;
-    Ok((registry, network, parsed))
+) -> Result<(Registry, KeyNetwork, Followed), Error> {
+    let of = Ingredients {
+        settings,
+        process_key,
+        metrics: &metrics.clients,
+    };
+    Followed::begin(of, store, &KeyNetwork::new(Arc::clone(clock))).await
 }
 
 fn moment(kept: &Kept) -> u64 {

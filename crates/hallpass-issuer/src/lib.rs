@@ -48,7 +48,6 @@ mod audit;
 mod authority;
 mod backup_file;
 mod client_administration;
-mod client_loading;
 mod clients;
 mod core;
 mod deny_list;

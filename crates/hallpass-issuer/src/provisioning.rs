@@ -28,7 +28,7 @@ pub async fn first_client(
         return Ok(None);
     }
     let store = Store::open(settings.place(), settings.sealing_keys()).await?;
-    if !store.client_names().await?.is_empty() {
+    if store.client_count().await? > 0 {
         store.close().await;
         return Ok(None);
     }

@@ -9,12 +9,14 @@ mod backup;
 pub(crate) mod checking;
 pub(crate) mod client_changes;
 mod client_rows;
+mod client_writing;
 mod clients;
 mod database;
 mod dump;
 mod in_use;
 mod key_rows;
 pub(crate) mod keys;
+pub(crate) mod known_clients;
 mod migrations;
 pub(crate) mod moving;
 mod old_rows;
@@ -30,6 +32,7 @@ pub(crate) mod revocations;
 mod row_list;
 mod row_seal;
 mod seal;
+mod sealed_clients;
 mod sealed_rows;
 mod sqlite;
 pub(crate) mod standing;
@@ -113,6 +116,7 @@ impl Store {
             }
         };
         let sealer = up_to_date(name, database, proven, key_material, is_outgoing).await?;
+        sealed_clients::begin(name, database, &sealer).await?;
         Ok(Self {
             name: opening.name,
             database: opening.database,

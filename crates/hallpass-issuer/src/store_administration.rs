@@ -53,8 +53,10 @@ pub async fn check_store(
         return Err(Error::StoreBehind { store: name });
     };
     let mut contents = store.contents(UnixTime::from(clock.now())).await;
-    for (id, registration) in store.registrations().await.unwrap_or_default() {
-        if let Err(unusable) = stored_client::read(&id, &registration) {
+    let registered = store.kept_clients().await.unwrap_or_default().into_iter();
+    for kept in registered.filter(|kept| !kept.is_first) {
+        let id = &kept.client_id;
+        if let Err(unusable) = stored_client::read(id, &kept.registration) {
             contents
                 .problems
                 .push(format!("store {name}: client {id:?}: {unusable}"));

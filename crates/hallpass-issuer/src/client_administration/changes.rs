@@ -207,6 +207,14 @@ impl<'a> ClientAdministration<'a> {
         self.store.kept_clients().await
     }
 
+    /// Those of these that the store has.
+    pub(super) async fn kept_named(
+        &self,
+        client_ids: impl Iterator<Item = &ClientId>,
+    ) -> Result<Vec<KeptClient>, Error> {
+        self.store.kept_named(client_ids).await
+    }
+
     /// What the clients must fit.
     pub(super) const fn settings(&self) -> &IssuerSettings {
         self.settings

@@ -24,16 +24,15 @@ const NOT_CONNECTED: Error = Error::Internal {
     operation: "connecting to the keys of clients",
 };
 
-/// Whether a client has its keys behind a URL, so that they are fetched over the network.
-pub(crate) fn needs_network(settings: &IssuerSettings) -> bool {
-    let mut clients = settings.clients.iter();
-    clients.any(|client| match &client.authentication {
+/// Whether the client has its keys behind a URL, so that they are fetched over the network.
+pub(crate) const fn fetches_keys(client: &ClientSettings) -> bool {
+    match &client.authentication {
         ClientAuthentication::PrivateKeyJwt(key) => matches!(key.keys, ClientKeys::Url(_)),
         ClientAuthentication::SelfSignedTlsClientAuth(keys) => matches!(keys, ClientKeys::Url(_)),
         ClientAuthentication::Secret(_)
         | ClientAuthentication::TlsClientAuth(_)
         | ClientAuthentication::FederatedJwt(_) => false,
-    })
+    }
 }
 
 /// The registrations of the clients in the settings. Costs some microseconds a client, whatever kind its secret is.
@@ -57,23 +56,36 @@ pub(crate) fn registrations(
                     problem: format!("{key} {message}"),
                 });
             }
-            Ok(Registration {
-                client_id: client.client_id.clone(),
-                scope: client.scope.clone(),
-                audiences: client.audiences.clone(),
-                grants: client.grant_types,
-                token_life: client.token_life.unwrap_or(settings.token_life),
-                is_dpop_bound: client.dpop_bound_access_tokens,
-                is_certificate_bound: client.tls_client_certificate_bound_access_tokens,
-                profile: client.profile,
-                refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
-                exchange: client.exchange.clone(),
-                may_revoke: client.may_revoke.clone(),
-                certificate_names: client.certificate.clone(),
-                authentication: authentication(client, process_key, network)?,
-            })
+            registration(settings, client, process_key, network)
         })
         .collect()
+}
+
+/// The registration of one client, of the store too. That it does not contradict its profile was looked at.
+///
+/// # Errors
+/// [`Error::Registration`] for its secret.
+pub(crate) fn registration(
+    settings: &IssuerSettings,
+    client: &ClientSettings,
+    process_key: &hmac::Key,
+    network: &KeyNetwork,
+) -> Result<Registration, Error> {
+    Ok(Registration {
+        client_id: client.client_id.clone(),
+        scope: client.scope.clone(),
+        audiences: client.audiences.clone(),
+        grants: client.grant_types,
+        token_life: client.token_life.unwrap_or(settings.token_life),
+        is_dpop_bound: client.dpop_bound_access_tokens,
+        is_certificate_bound: client.tls_client_certificate_bound_access_tokens,
+        profile: client.profile,
+        refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
+        exchange: client.exchange.clone(),
+        may_revoke: client.may_revoke.clone(),
+        certificate_names: client.certificate.clone(),
+        authentication: authentication(client, process_key, network)?,
+    })
 }
 
 fn authentication(

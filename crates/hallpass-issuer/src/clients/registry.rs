@@ -12,15 +12,16 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::client::{Making, SharedRights};
 use self::facts::Facts;
 use self::table::ClientTable;
 
 pub(crate) use self::client::{
-    Client, Exchange, MAX_REFRESH_LIFE, MAX_TOKEN_LIFE, RegisteredTarget,
+    Client, Exchange, MAX_REFRESH_LIFE, MAX_TOKEN_LIFE, Making, RegisteredTarget, SharedRights,
 };
 pub(crate) use self::facts::ClientUse;
 pub(crate) use self::metrics::ClientMetrics;
+
+use hallpass_token::ClientId;
 
 use crate::clients::registration::Registration;
 use crate::clients::secret::{self, LiveSecret};
@@ -28,7 +29,7 @@ use crate::error::Error;
 use crate::trusted_issuers::TrustedIssuers;
 
 /// Clients that get a label of their own; the tokens of all others are counted under `_other`.
-const MAX_CLIENT_LABELS: usize = 1_000;
+pub(crate) const MAX_CLIENT_LABELS: usize = 1_000;
 
 /// All registered clients.
 #[derive(Clone, Debug)]
@@ -39,12 +40,14 @@ pub(crate) struct Registry {
     facts: Facts,
     /// Checked in place of the secret of a client that does not exist.
     decoy: LiveSecret,
+    is_labelled: bool,
 }
 
 impl Registry {
-    /// One without clients.
-    fn new() -> Self {
+    /// One without clients. `is_labelled`: each has a label of its own.
+    pub(crate) fn new(is_labelled: bool) -> Self {
         Self {
+            is_labelled,
             clients: ClientTable::new(),
             federated: Arc::default(),
             facts: Facts::default(),
@@ -58,6 +61,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Registration`] for a registration that cannot be used.
+    #[cfg(test)]
     pub(crate) fn build(
         registrations: Vec<Registration>,
         known: Option<&Self>,
@@ -69,34 +73,80 @@ impl Registry {
             shared: &mut shared,
             is_labelled: registrations.len() <= MAX_CLIENT_LABELS,
         };
-        let mut registry = Self::new();
+        let mut registry = Self::new(making.is_labelled);
         for registration in registrations {
-            let id = &registration.client_id;
-            if registry.find(id.as_str()).is_some() {
-                tracing::warn!(
-                    client_id = id.as_str(),
-                    "the settings replace this client of the store"
-                );
+            if registry.find(registration.client_id.as_str()).is_some() {
                 continue;
             }
-            let before = known.and_then(|known| known.find(id.as_str()));
-            let client = Client::parse(registration, before.map(AsRef::as_ref), &mut making)?;
-            registry.put(Arc::new(client));
+            registry.register(registration, known, &mut making)?;
         }
         metrics.set_registered(registry.len());
         Ok(registry)
     }
 
-    /// Registers a client, in the place of one of the same id.
+    /// Registers a client, in the place of one of the same id. What `known`, the snapshot before, remembers of its secrets is kept.
+    ///
+    /// Of two clients with one SPIFFE id the second gets no certificates: nobody could tell the two apart. In the settings that is a problem
+    /// at start; a client of the store may come later.
+    ///
+    /// # Errors
+    /// [`Error::Registration`] for a registration that cannot be used.
+    pub(crate) fn register(
+        &mut self,
+        mut registration: Registration,
+        known: Option<&Self>,
+        making: &mut Making<'_>,
+    ) -> Result<(), Error> {
+        let id = &registration.client_id;
+        if let Some(names) = &registration.certificate_names
+            && !self.facts.has_room_for(&names.spiffe_id, id)
+        {
+            tracing::error!(
+                client_id = id.as_str(),
+                "the SPIFFE id of this client is that of another one: it gets no certificates"
+            );
+            registration.certificate_names = None;
+        }
+        let before = known.and_then(|known| known.find(id.as_str()));
+        let client = Client::parse(registration, before.map(AsRef::as_ref), making)?;
+        self.put(Arc::new(client));
+        Ok(())
+    }
+
+    /// Takes a client away.
+    pub(crate) fn remove(&mut self, client_id: &str) {
+        let Some(client) = self.clients.remove(client_id) else {
+            return;
+        };
+        self.facts.take_away(&client);
+        if !client.assertion_rules().is_empty() {
+            Arc::make_mut(&mut self.federated).retain(|it| !Arc::ptr_eq(it, &client));
+        }
+        self.bait();
+    }
+
+    /// Whether another client, which gets no certificates, may get some once this one is changed or gone.
+    pub(crate) fn frees_spiffe_id(&self, client_id: &ClientId) -> bool {
+        let client = self.find(client_id.as_str());
+        self.facts.has_clash() && client.is_some_and(|client| client.certificate_names.is_some())
+    }
+
+    /// Whether each client has a label of its own.
+    pub(crate) const fn is_labelled(&self) -> bool {
+        self.is_labelled
+    }
+
     fn put(&mut self, client: Arc<Client>) {
+        if let Some(before) = self.clients.find(client.id.as_str()) {
+            self.facts.take_away(before);
+        }
         self.facts.add(&client);
         let is_federated = |client: &Client| !client.assertion_rules().is_empty();
         let added = is_federated(&client).then(|| Arc::clone(&client));
-        let before = self.clients.put(client);
-        if let Some(before) = &before {
-            self.facts.take_away(before);
-        }
-        let taken = before.filter(|before| is_federated(before));
+        let taken = self
+            .clients
+            .put(client)
+            .filter(|before| is_federated(before));
         if added.is_some() || taken.is_some() {
             let federated = Arc::make_mut(&mut self.federated);
             if let Some(taken) = taken {

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::client_loading::{RegistryContext, load_registry, ready};
 use crate::core::Core;
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::key_upkeep;
 use crate::settings::IssuerSettings;
 use crate::start_settings::StartSettings;
-use crate::stored_clients::{self, with_stored};
+use crate::stored_clients::{Followed, Ingredients};
 
 /// How long a change of the settings waits for another process that holds the store.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,7 +39,7 @@ impl Core {
         let until = Instant::now() + PATIENCE;
         loop {
             let turn = self.turn().await;
-            match self.take(settings).await {
+            match self.take(settings, true).await {
                 Err(Error::StoreBusy { .. }) if Instant::now() < until => {}
                 taken => {
                     taken?;
@@ -58,7 +57,7 @@ impl Core {
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let _turn = self.turn().await;
         let settings = self.settings.load_full();
-        let taken = self.take(&settings).await;
+        let taken = self.take(&settings, false).await;
         match &taken {
             // The rest stands in the same store.
             Ok(())
@@ -70,16 +69,23 @@ impl Core {
         taken
     }
 
-    async fn take(&self, settings: &IssuerSettings) -> Result<(), Error> {
+    /// With other settings, `is_anew`, all clients are read: whether one fits depends on them.
+    async fn take(&self, settings: &IssuerSettings, is_anew: bool) -> Result<(), Error> {
         self.store.look_at_place().await?;
-        let known = self.registry();
-        let mut parsed = std::mem::take(&mut *self.parsed_clients());
-        let all = with_stored(settings, &self.store, &mut parsed).await?;
-        *self.parsed_clients() = parsed;
-        let network = ready(&self.key_network.load(), &all).await?;
-        let (key, metrics) = (&self.process_key, &self.metrics.clients);
-        let context = RegistryContext::new(key, &network, metrics).knowing(&known);
-        let registry = load_registry(&all, &self.store, context).await?;
+        let before = self.registry();
+        let mut lent = Lent::of(self);
+        let of = Ingredients {
+            settings,
+            process_key: &self.process_key,
+            metrics: &self.metrics.clients,
+        };
+        let network = self.key_network.load_full();
+        let before = (Some(&*before), &*network);
+        let brought = lent
+            .followed
+            .follow(of, &self.store, before, is_anew)
+            .await?;
+        let registry = &brought.registry;
         let trusted = &settings.trusted_issuers;
         let trusted = self.trust.prepare(trusted, &self.urls, &self.clock).await?;
         registry.check_subjects(&trusted)?;
@@ -87,19 +93,44 @@ impl Core {
         let life = registry.longest_token_life();
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
         let authorities = self.keep_authorities(settings).await?;
-        let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
+        let metadata = Metadata::render(&self.urls, registry, &kept.ring)?;
         self.read_revocations().await?;
         self.swap_keys(kept);
         self.authorities.swap(authorities);
+        let (registry, network) = lent.followed.keep(brought);
+        let count = registry.len();
         self.registry.store(Arc::new(registry));
+        // Once they count.
+        self.metrics.clients.set_registered(count);
         self.trust.swap(trusted);
         self.key_network.store(Arc::new(network));
         self.metadata.store(Arc::new(metadata));
         Ok(())
     }
 
-    fn parsed_clients(&self) -> MutexGuard<'_, stored_clients::Parsed> {
-        let parsed = self.parsed_clients.lock();
-        parsed.unwrap_or_else(PoisonError::into_inner)
+    fn followed_clients(&self) -> MutexGuard<'_, Followed> {
+        let followed = self.followed_clients.lock();
+        followed.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of the store's clients while it is brought up to date. It comes back however that ends: what was read does not count before it
+/// is kept.
+struct Lent<'c> {
+    core: &'c Core,
+    followed: Followed,
+}
+
+impl<'c> Lent<'c> {
+    /// Only in one's turn.
+    fn of(core: &'c Core) -> Self {
+        let followed = std::mem::take(&mut *core.followed_clients());
+        Self { core, followed }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.core.followed_clients() = std::mem::take(&mut self.followed);
     }
 }

@@ -1,18 +1,14 @@
 //! Changes of registered clients in the store: all of them or none, and each only of the state that it was made for.
 
-use std::collections::BTreeMap;
-
 use hallpass_token::{ClientId, Revocation, RevocationList, UnixTime};
 
 use super::Store;
 use super::client_rows::ClientRow;
+use super::client_writing::{ClientWriting, MAX_CLIENTS};
 use crate::clients::client_fault::ClientFault;
 use crate::clients::revision::Revision;
 use crate::clients::stored_registration::StoredRegistration;
 use crate::error::Error;
-
-/// Most clients that a store has, those of the configuration not counted.
-const MAX_CLIENTS: usize = 1_000;
 
 /// A client as the store has it.
 #[derive(Debug)]
@@ -37,23 +33,50 @@ pub(crate) struct ClientChange {
 }
 
 impl Store {
-    /// Every client by its name, in six statements whatever their number.
+    /// Every client by its name. All are read, and proven.
     ///
     /// # Errors
     /// [`Error::StoreDamaged`] when a client is not as this issuer wrote it.
     pub(crate) async fn kept_clients(&self) -> Result<Vec<KeptClient>, Error> {
-        let rows = self.client_rows().await?;
-        rows.iter().map(|row| self.kept(row)).collect()
+        let kept = self.every_client(|row| self.kept(&row).map(Some));
+        Ok(kept.await?.into_values().collect())
     }
 
-    /// The client of this name.
+    /// The client of this name: it alone is read. That it is not an older state of itself is not proven; a change that is made of such a one
+    /// comes under no seal that fits.
     ///
     /// # Errors
-    /// As [`kept_clients`](Self::kept_clients).
+    /// [`Error::StoreDamaged`] when it is not as this issuer wrote it at some time.
     pub(crate) async fn kept_client(&self, client_id: &str) -> Result<Option<KeptClient>, Error> {
-        let rows = self.client_rows().await?;
-        let row = rows.iter().find(|row| row.id() == client_id);
-        row.map(|row| self.kept(row)).transpose()
+        let mut transaction = self.begin().await?;
+        let seal = self.client_seal(&mut transaction).await?;
+        let found = self.proven_client(&mut transaction, &seal, client_id);
+        let found = found.await?;
+        let ended = transaction.rollback().await;
+        ended.map_err(|source| self.failed(source))?;
+        found.map(|found| self.kept(&found.row)).transpose()
+    }
+
+    /// Those of `client_ids` that there are: they alone are read, as [`kept_client`](Self::kept_client) does.
+    ///
+    /// # Errors
+    /// As [`kept_client`](Self::kept_client).
+    pub(crate) async fn kept_named(
+        &self,
+        client_ids: impl Iterator<Item = &ClientId>,
+    ) -> Result<Vec<KeptClient>, Error> {
+        let mut transaction = self.begin().await?;
+        let seal = self.client_seal(&mut transaction).await?;
+        let mut kept = Vec::new();
+        for client_id in client_ids {
+            let found = self.proven_client(&mut transaction, &seal, client_id.as_str());
+            if let Some(found) = found.await? {
+                kept.push(self.kept(&found.row)?);
+            }
+        }
+        let ended = transaction.rollback().await;
+        ended.map_err(|source| self.failed(source))?;
+        Ok(kept)
     }
 
     fn kept(&self, row: &ClientRow) -> Result<KeptClient, Error> {
@@ -80,37 +103,32 @@ impl Store {
     ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
         let mut transaction = self.begin_write().await?;
-        // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
-        let rows = self.checked_clients(&mut transaction).await?;
-        let mut rows: BTreeMap<String, ClientRow> = rows
-            .into_iter()
-            .map(|row| (row.id().to_owned(), row))
-            .collect();
+        let mut writing = ClientWriting::begin(self, &mut transaction).await?;
         for change in changes {
             let ClientChange {
                 client_id,
                 from,
                 to,
             } = change;
-            let found = rows.remove(client_id.as_str());
-            check(&client_id, from, found.as_ref().map(ClientRow::revision))?;
-            if found.is_some() {
-                let deleted = ClientRow::delete(client_id.as_str(), &mut transaction).await;
-                deleted.map_err(failed)?;
-            }
-            if let Some(registration) = to {
-                if found.is_none() && rows.len() >= MAX_CLIENTS {
-                    let fault = ClientFault::TooMany { most: MAX_CLIENTS };
-                    return Err(Error::client(&client_id, fault));
+            let found = writing.find(&mut transaction, client_id.as_str()).await?;
+            let revision = found.as_ref().map(|found| found.row.revision());
+            check(&client_id, from, revision)?;
+            match (to, found) {
+                (Some(registration), found) => {
+                    if found.is_none() && writing.is_full() {
+                        let fault = ClientFault::TooMany { most: MAX_CLIENTS };
+                        return Err(Error::client(&client_id, fault));
+                    }
+                    let created_at = found.as_ref().map(|found| found.row.created_at());
+                    let created_at = created_at.unwrap_or_else(|| seconds(now));
+                    let row = ClientRow::registered(&client_id, registration, created_at);
+                    writing.put(&mut transaction, &row, found.as_ref()).await?;
                 }
-                let created_at = found.map_or_else(|| seconds(now), |row| row.created_at());
-                let row = ClientRow::registered(&client_id, registration, created_at);
-                row.insert(&mut transaction).await.map_err(failed)?;
-                rows.insert(client_id.to_string(), row);
+                (None, Some(found)) => writing.remove(&mut transaction, &found).await?,
+                (None, None) => {}
             }
         }
-        let rows: Vec<_> = rows.into_values().collect();
-        self.list_clients(&mut transaction, &rows).await?;
+        writing.finish(&mut transaction).await?;
         if !revoked.is_empty() {
             let most = RevocationList::MAX_ENTRIES;
             self.add_revocations(&mut transaction, revoked, most)

@@ -1,5 +1,7 @@
 //! Rows of `clients` and of the tables below it: how they are read, listed, and made into registrations.
 
+pub(super) mod found;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::clients::stored_registration::StoredRegistration;
 const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
 const ADD_GRANT: &str = "insert into client_grants (client_id, grant_type) values ($1, $2)";
 
+const AUDIENCES: &str = "select client_id, audience from client_audiences";
+const GRANTS: &str = "select client_id, grant_type from client_grants";
 const DELETE: [&str; 5] = [
     "delete from client_registrations where client_id = $1",
     "delete from client_secrets where client_id = $1",
@@ -154,13 +158,19 @@ impl ClientRow {
         self.registration.is_some()
     }
 
-    /// Writes a client that is not there.
-    pub(super) async fn insert(&self, connection: &mut Transaction) -> Result<(), sqlx::Error> {
-        query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
+    /// Writes a client that is not there, with the number of the change that writes it and its HMAC.
+    pub(super) async fn insert(
+        &self,
+        connection: &mut Transaction,
+        (seq, mac): (i64, String),
+    ) -> Result<(), sqlx::Error> {
+        query("insert into clients (client_id, scope, token_life_seconds, created_at, seq, mac) values ($1, $2, $3, $4, $5, $6)")
             .bind(&self.client_id)
             .bind(&self.scope)
             .bind(self.token_life_seconds)
             .bind(self.created_at)
+            .bind(seq)
+            .bind(mac)
             .execute(&mut *connection)
             .await?;
         let audiences = self.audiences.iter().map(|value| (ADD_AUDIENCE, value));
@@ -258,16 +268,8 @@ pub(super) async fn read(connection: &mut Transaction) -> Result<Vec<ClientRow>,
             .fetch_all(&mut *connection)
             .await?;
     clients.sort_unstable();
-    let mut audiences = lists(
-        connection,
-        "select client_id, audience from client_audiences",
-    )
-    .await?;
-    let mut grants = lists(
-        connection,
-        "select client_id, grant_type from client_grants",
-    )
-    .await?;
+    let mut audiences = lists(connection, AUDIENCES).await?;
+    let mut grants = lists(connection, GRANTS).await?;
     let mut secrets = secrets(connection).await?;
     let mut registrations = registrations(connection).await?;
     let row = |(client_id, scope, token_life_seconds, created_at): (String, _, _, _)| ClientRow {

@@ -5,67 +5,46 @@ use std::collections::BTreeSet;
 use hallpass_token::UnixTime;
 
 use super::Store;
-use super::client_rows::{self, ClientRow};
-use super::row_list::Table;
-use super::transaction::Transaction;
+use super::client_rows::ClientRow;
+use super::client_writing::ClientWriting;
 use crate::clients::registration::Registration;
-use crate::clients::stored_registration::StoredRegistration;
 use crate::error::Error;
 
 impl Store {
-    /// The first client, if this issuer has made one, in six statements.
+    /// The first client, if this issuer has made one. All clients are read, and proven.
     ///
     /// # Errors
     /// [`Error::StoreDamaged`] when a client is not as this issuer wrote it.
     pub(crate) async fn clients(&self) -> Result<Vec<Registration>, Error> {
-        let rows = self.client_rows().await?;
-        let read = |row: ClientRow| {
-            let damaged = self.damaged(format!("client {:?} cannot be read", row.id()));
-            row.into_registration().ok_or(damaged)
+        let made_here = |row: ClientRow| {
+            let id = row.id().to_owned();
+            let damaged = || self.damaged(format!("client {id:?} cannot be read"));
+            let is_wanted = !row.is_registered();
+            let made_here = is_wanted.then(|| row.into_registration().ok_or_else(damaged));
+            made_here.transpose()
         };
-        let made_here = rows.into_iter().filter(|row| !row.is_registered());
-        made_here.map(read).collect()
+        Ok(self.every_client(made_here).await?.into_values().collect())
     }
 
-    /// What was registered, by the name of the client, in six statements whatever their number.
-    ///
-    /// # Errors
-    /// As [`clients`](Self::clients).
-    pub(crate) async fn registrations(&self) -> Result<Vec<(String, StoredRegistration)>, Error> {
-        let rows = self.client_rows().await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(ClientRow::into_stored)
-            .collect())
-    }
-
-    /// The names of all.
+    /// The names of all. All clients are read, and proven.
     ///
     /// # Errors
     /// As [`clients`](Self::clients).
     pub(crate) async fn client_names(&self) -> Result<BTreeSet<String>, Error> {
-        let rows = self.client_rows().await?;
-        Ok(rows.iter().map(|row| row.id().to_owned()).collect())
+        let names = self.every_client(|_| Ok(Some(()))).await?;
+        Ok(names.into_keys().collect())
     }
 
-    pub(super) async fn client_rows(&self) -> Result<Vec<ClientRow>, Error> {
-        let failed = |source| self.failed(source);
+    /// How many clients there are, by the seal.
+    ///
+    /// # Errors
+    /// [`Error::StoreDamaged`] when that does not open.
+    pub(crate) async fn client_count(&self) -> Result<u64, Error> {
         let mut transaction = self.begin().await?;
-        let rows = self.checked_clients(&mut transaction).await?;
-        transaction.rollback().await.map_err(failed)?;
-        Ok(rows)
-    }
-
-    pub(super) async fn checked_clients(
-        &self,
-        connection: &mut Transaction,
-    ) -> Result<Vec<ClientRow>, Error> {
-        let rows = client_rows::read(connection)
-            .await
-            .map_err(|source| self.failed(source))?;
-        let (table, found) = (Table::Clients, client_rows::list(&rows));
-        self.check_list(connection, table, &found).await?;
-        Ok(rows)
+        let seal = self.client_seal(&mut transaction).await?;
+        let ended = transaction.rollback().await;
+        ended.map_err(|source| self.failed(source))?;
+        Ok(seal.count)
     }
 
     /// Adds a client in one transaction.
@@ -82,26 +61,11 @@ impl Store {
 
     async fn add_row(&self, row: ClientRow) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
-        // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
-        let mut rows = self.checked_clients(&mut transaction).await?;
-        let failed = |source| self.failed(source);
-        row.insert(&mut transaction).await.map_err(failed)?;
-        rows.push(row);
-        self.list_clients(&mut transaction, &rows).await?;
-        transaction.commit().await.map_err(failed)
-    }
-
-    /// Seals the list of `meant`, if that is what is written.
-    pub(super) async fn list_clients(
-        &self,
-        connection: &mut Transaction,
-        meant: &[ClientRow],
-    ) -> Result<(), Error> {
-        let written = client_rows::read(connection).await;
-        let written = written.map_err(|source| self.failed(source))?;
-        let (meant, written) = (client_rows::list(meant), client_rows::list(&written));
-        self.list_what_was_meant(connection, Table::Clients, &meant, &written)
-            .await
+        let mut writing = ClientWriting::begin(self, &mut transaction).await?;
+        writing.put(&mut transaction, &row, None).await?;
+        writing.finish(&mut transaction).await?;
+        let committed = transaction.commit().await;
+        committed.map_err(|source| self.failed(source))
     }
 }
 

@@ -8,7 +8,7 @@ use super::query::{Value, query, query_as};
 use super::transaction::Transaction;
 
 /// Every table, each after those to whose rows its rows belong.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 14] = [
     "store_meta",
     "signing_keys",
     "clients",
@@ -16,6 +16,7 @@ pub(super) const TABLES: [&str; 13] = [
     "client_grants",
     "client_secrets",
     "client_registrations",
+    "removed_clients",
     "verifiers",
     "refresh_families",
     "revocations",

@@ -17,6 +17,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (6, "client registrations", include_str!("../../migrations/0006_client_registrations.sql")),
     (7, "certificate authorities", include_str!("../../migrations/0007_certificate_authorities.sql")),
     (10, "uses", include_str!("../../migrations/0010_uses.sql")),
+    (15, "sealed clients", include_str!("../../migrations/0015_sealed_clients.sql")),
 ];
 
 /// All steps, in their order: the number of each, and what it brings.

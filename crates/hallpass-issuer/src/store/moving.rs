@@ -7,7 +7,7 @@ use super::opening::Opening;
 use super::place::{Place, SealingKeys};
 use super::seal::Seal;
 use super::standing::Standing;
-use super::{PREVIOUS_KEY, Store, backup, migrations, shared_secret, sqlite};
+use super::{PREVIOUS_KEY, Store, backup, migrations, sealed_clients, shared_secret, sqlite};
 use crate::error::Error;
 
 /// A step that tables go through: its number, and what it brings.
@@ -40,6 +40,9 @@ impl Store {
         };
         let is_current = proven.is_listed && proven.is_whole;
         if !is_current || !Self::missing_steps(&opening).await?.is_empty() {
+            return Ok(None);
+        }
+        if !sealed_clients::has_begun(name, database, &proven.sealer).await? {
             return Ok(None);
         }
         let secret = shared_secret(&opening.key_material);

@@ -5,6 +5,9 @@ use hallpass_token::Sealer;
 use super::database::{Database, begin_write};
 use super::key_rows::{self, KeyRow};
 use super::row_list::Table;
+use super::row_seal::RowSeal;
+use super::sealed_rows::SealedRows;
+use super::transaction::Transaction;
 use super::{authority_rows, client_rows, row_seal, seal};
 use crate::error::Error;
 
@@ -25,18 +28,25 @@ pub(super) async fn seal_anew(
         seal::check_whole(name, &mut transaction, outgoing).await?;
     }
     let keys = key_rows::read(&mut transaction).await.map_err(failed)?;
-    let clients = client_rows::read(&mut transaction).await.map_err(failed)?;
+    let sealed_clients = sealed_clients(name, &mut transaction, outgoing).await?;
     let found_authorities = authority_rows::read(&mut transaction)
         .await
         .map_err(failed)?;
-    let found = [
+    let mut found = vec![
         (Table::SigningKeys, key_rows::list(&keys)),
-        (Table::Clients, client_rows::list(&clients)),
         (
             Table::CertificateAuthorities,
             authority_rows::list(&found_authorities),
         ),
     ];
+    let listed_clients = match &sealed_clients {
+        Some(_) => None,
+        None => {
+            let rows = client_rows::read(&mut transaction).await.map_err(failed)?;
+            found.push((Table::Clients, client_rows::list(&rows)));
+            Some(client_rows::list(&rows))
+        }
+    };
     for (table, found) in &found {
         seal::check_list(name, &mut transaction, outgoing, *table, found).await?;
     }
@@ -55,11 +65,26 @@ pub(super) async fn seal_anew(
         return Err(Error::StoreDamaged { store, problem });
     }
     seal::put_list(name, &mut transaction, &sealer, Table::SigningKeys, &meant).await?;
-    let clients = client_rows::list(&clients);
-    seal::put_list(name, &mut transaction, &sealer, Table::Clients, &clients).await?;
+    if let Some(clients) = sealed_clients {
+        clients.write_alone(name, &mut transaction, &sealer).await?;
+    }
+    if let Some(clients) = listed_clients {
+        seal::put_list(name, &mut transaction, &sealer, Table::Clients, &clients).await?;
+    }
     let sealers = (outgoing, &sealer);
     authority_rows::seal_anew(name, &mut transaction, &found_authorities, sealers).await?;
     seal::put_whole(name, &mut transaction, &sealer).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(sealer)
+}
+
+/// What is sealed of the clients; `None` in a store that still has a list of them. Each is held against it whenever it is read.
+async fn sealed_clients(
+    name: &str,
+    connection: &mut Transaction,
+    sealer: &Sealer,
+) -> Result<Option<RowSeal>, Error> {
+    let of = SealedRows::Clients;
+    let sealed = seal::value(name, connection, of.seal_name()).await?;
+    Ok(sealed.and_then(|sealed| RowSeal::open(sealer, &sealed, of)))
 }

@@ -56,18 +56,7 @@ pub(super) async fn begin(
     let failed = |source| Error::store(name, source);
     let mut transaction = begin_write(name, database).await?;
     for of in of {
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| Error::Internal {
-            operation: "drawing random bytes",
-        })?;
-        let seal = RowSeal {
-            of,
-            hmac_key: hmac_key(&key),
-            key,
-            sum: Sum::default(),
-            count: 0,
-            version: 0,
-        };
+        let seal = RowSeal::new(of)?;
         seal.write_alone(name, &mut transaction, sealer).await?;
     }
     seal::put_apart_check(name, &mut transaction, sealer).await?;
@@ -89,6 +78,22 @@ pub(super) async fn seal_anew(
 }
 
 impl RowSeal {
+    /// Of no rows, with a key that is made now.
+    pub(super) fn new(of: SealedRows) -> Result<Self, Error> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| Error::Internal {
+            operation: "drawing random bytes",
+        })?;
+        Ok(Self {
+            of,
+            hmac_key: hmac_key(&key),
+            key,
+            sum: Sum::default(),
+            count: 0,
+            version: 0,
+        })
+    }
+
     /// # Errors
     /// [`Error::StoreDamaged`] when there is none, or `sealer` did not seal it, or it is of another moment than the rest of the
     /// store.
@@ -116,7 +121,8 @@ impl RowSeal {
         })
     }
 
-    fn open(sealer: &Sealer, sealed: &str, of: SealedRows) -> Option<Self> {
+    /// `None` when it is another kind of seal, or `sealer` did not seal it.
+    pub(super) fn open(sealer: &Sealer, sealed: &str, of: SealedRows) -> Option<Self> {
         let text = sealer.open(sealed, of.seal_name().as_bytes())?;
         let text: SealText = serde_json::from_slice(&text).ok()?;
         let key = Zeroizing::new(BASE64.decode(text.key).ok()?);
@@ -142,7 +148,8 @@ impl RowSeal {
         seal::put_whole(name, connection, sealer).await
     }
 
-    async fn write_alone(
+    /// Puts it in its place; it is not under the seal of all.
+    pub(super) async fn write_alone(
         &self,
         name: &str,
         connection: &mut Transaction,

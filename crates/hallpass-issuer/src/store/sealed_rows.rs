@@ -5,9 +5,11 @@
 pub(super) enum SealedRows {
     Revocations,
     RefreshFamilies,
+    Clients,
 }
 
 impl SealedRows {
+    /// Those that had a seal from their first row on; clients were on a list.
     pub(super) const EVERY: [Self; 2] = [Self::Revocations, Self::RefreshFamilies];
 
     /// Where the seal stands in `store_meta`; it is bound to that.
@@ -15,6 +17,8 @@ impl SealedRows {
         match self {
             Self::Revocations => "revocations",
             Self::RefreshFamilies => "refresh_families",
+            // Where their list was: under the seal of all, which the version before this one holds against what it finds here too.
+            Self::Clients => "rows_of_clients",
         }
     }
 
@@ -23,6 +27,7 @@ impl SealedRows {
         match self {
             Self::Revocations => "revocations",
             Self::RefreshFamilies => "refresh tokens",
+            Self::Clients => "clients",
         }
     }
 }

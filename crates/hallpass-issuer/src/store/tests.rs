@@ -11,10 +11,12 @@ use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
 mod another_key;
+mod followed_clients;
 mod made_up_tables;
 mod moved;
 mod refresh_tokens;
 mod revocations;
+mod sealed_clients;
 mod writable;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";

@@ -1,6 +1,7 @@
 //! What is known of all clients together. Each client that comes or goes changes it by its own part, so that nobody walks through a million.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_token::ClientId;
@@ -24,6 +25,10 @@ pub(super) struct Facts {
     /// How many clients have each of the scopes that are listed.
     scopes: BTreeMap<Box<str>, usize>,
     with_separator: BTreeSet<ClientId>,
+    /// Who gets certificates with each SPIFFE id.
+    spiffe_ids: Arc<HashMap<Box<str>, ClientId>>,
+    /// Whether somebody gets none because another one has the id.
+    has_clash: bool,
     uses: [usize; ClientUse::ALL.len()],
 }
 
@@ -83,6 +88,10 @@ impl Facts {
         if client.id.as_str().contains(SUBJECT_SEPARATOR) {
             self.with_separator.insert(client.id.clone());
         }
+        if let Some(names) = &client.certificate_names {
+            let ids = Arc::make_mut(&mut self.spiffe_ids);
+            ids.insert(names.spiffe_id.as_str().into(), client.id.clone());
+        }
         for (using, count) in ClientUse::ALL.into_iter().zip(&mut self.uses) {
             *count += usize::from(using.is_of(client));
         }
@@ -98,6 +107,9 @@ impl Facts {
             take_one(&mut self.scopes, scope);
         }
         self.with_separator.remove(client.id.as_str());
+        if let Some(names) = &client.certificate_names {
+            Arc::make_mut(&mut self.spiffe_ids).remove(names.spiffe_id.as_str());
+        }
         for (using, count) in ClientUse::ALL.into_iter().zip(&mut self.uses) {
             *count = count.saturating_sub(usize::from(using.is_of(client)));
         }
@@ -121,6 +133,18 @@ impl Facts {
     /// The clients that might be called like a subject of a trusted issuer.
     pub(super) fn with_separator(&self) -> impl Iterator<Item = &ClientId> {
         self.with_separator.iter()
+    }
+
+    /// Whether no other client has this SPIFFE id. If one has, that is kept in mind.
+    pub(super) fn has_room_for(&mut self, spiffe_id: &str, client_id: &ClientId) -> bool {
+        let holder = self.spiffe_ids.get(spiffe_id);
+        let is_taken = holder.is_some_and(|holder| holder != client_id);
+        self.has_clash |= is_taken;
+        !is_taken
+    }
+
+    pub(super) const fn has_clash(&self) -> bool {
+        self.has_clash
     }
 
     pub(super) fn uses(&self, wanted: ClientUse) -> bool {

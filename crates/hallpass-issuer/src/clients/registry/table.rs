@@ -65,6 +65,18 @@ impl ClientTable {
             }
         }
     }
+
+    /// The client that was taken away.
+    pub(super) fn remove(&mut self, client_id: &str) -> Option<Arc<Client>> {
+        // What is not there costs no copy.
+        self.find(client_id)?;
+        let hash = self.hasher.hash_one(client_id);
+        let shard = Arc::make_mut(self.shards.get_mut(shard_of(hash))?);
+        let entry = shard.find_entry(hash, |client| client.id.as_str() == client_id);
+        let (client, _) = entry.ok()?.remove();
+        self.len -= 1;
+        Some(client)
+    }
 }
 
 /// By bits that the small table itself does not look at: it takes the lowest and the highest.

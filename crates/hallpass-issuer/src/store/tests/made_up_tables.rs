@@ -61,7 +61,7 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
     for (on, gift) in [
         (
             "clients",
-            "insert into clients values ('thief', 'admin', 60, 1)",
+            "insert into clients (client_id, scope, token_life_seconds, created_at) values ('thief', 'admin', 60, 1)",
         ),
         ("client_secrets", "update clients set scope = 'admin'"),
         (
