@@ -6,7 +6,7 @@
 //!
 //! What it promises:
 //! * **No database per token.** Registry and keys are immutable snapshots in memory, swapped on change. The store
-//!   (one SQLite file) is read at start and written when keys or clients change; tokens go on without it.
+//!   (one SQLite file, or a PostgreSQL that several issuers share) is read at start and written when keys or clients change; tokens go on without it.
 //! * **Deny by default.** A client gets the scopes, audiences and grants it is registered for, one audience a token.
 //! * **Private keys are sealed at rest** (AES-256-GCM), and the same key signs after a restart.
 //! * **Keys follow one another by themselves**: announced, signing, retired, deleted, and no token fails on the way.

@@ -1,4 +1,4 @@
-//! The embedded store: one SQLite file with the sealed signing keys, the registered clients, and what is revoked.
+//! The store: the sealed signing keys, the registered clients, and what is revoked, in one SQLite file or in a PostgreSQL that issuers share.
 //!
 //! It is read at start, at a reload and by an import, never for a token: [`Store::queries`] counts what it is
 //! asked, and a test holds that number still while tokens are issued.
