@@ -9,6 +9,7 @@
 //! (`router`) is made of the functions that serve it.
 
 mod access;
+mod audit;
 mod authorities;
 mod call;
 mod change;

@@ -119,7 +119,7 @@ impl Core {
         let (deny_list, revocations) = deny_list(&store, &kept.records, clock.as_ref()).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
-        let (audit, writer) = queue::start(&settings.audit).await?;
+        let (audit, writer) = queue::start(&settings.audit, settings.admin.is_some()).await?;
         let replays = Arc::new(Replays::new(&urls, &settings.dpop, replay_store, &clock));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret(), &replays)?;
         let uses = Arc::<Uses>::default();

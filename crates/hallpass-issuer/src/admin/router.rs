@@ -17,7 +17,7 @@ use super::change::Desk;
 use super::clients::changes as client_changes;
 use super::fault::AdminFault;
 use super::problem::{Problem, ProblemDocument};
-use super::{authorities, clients, keys, revocations, status};
+use super::{audit, authorities, clients, keys, revocations, status};
 
 /// Where the description is.
 const DESCRIPTION_PATH: &str = "/admin/v1/openapi.json";
@@ -64,6 +64,9 @@ fn described() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(authorities::list_authorities))
         .routes(routes!(authorities::rotate_authority))
         .routes(routes!(authorities::distrust_authority))
+        .routes(routes!(audit::list_events))
+        .routes(routes!(audit::list_lockouts))
+        .routes(routes!(audit::unlock_client))
 }
 
 /// What is the same for all operations.

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use super::kept::Kept;
 use super::rotated_file;
 
+/// Bytes that are kept where the settings do not say how many: some fifty thousand events.
+pub(crate) const USUAL_BYTES: usize = 16 * 1024 * 1024;
 /// Most events of one page.
 const MAX_PAGE_EVENTS: usize = 1_000;
 

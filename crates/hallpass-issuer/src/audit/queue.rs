@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::kept::Kept;
 use super::origin::AUDIT_TARGET;
-use super::query::AuditLog;
+use super::query::{AuditLog, USUAL_BYTES};
 use super::recorder::Recorder;
 use super::rotated_file::RotatedFile;
 use super::sink::{Place, Sink};
@@ -23,11 +23,21 @@ const QUEUE_EVENTS: usize = 4_096;
 const BATCH_EVENTS: usize = 256;
 /// How long the writer lets events come together after it has written. Woken for each, it would cost as much again as what it writes.
 const GATHER: Duration = Duration::from_millis(2);
+/// How long a question about events waits for those before it.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// What waits for the writer.
+#[derive(Debug)]
+enum Queued {
+    Event(AuditEvent),
+    /// Somebody wants to know that all before it is written.
+    CaughtUp(oneshot::Sender<()>),
+}
 
 /// The queue that requests put their events into.
 #[derive(Debug)]
 pub(crate) struct Audit {
-    queue: mpsc::Sender<AuditEvent>,
+    queue: mpsc::Sender<Queued>,
     dropped: Counter,
     /// Whether events go elsewhere than into the log, whatever that leaves out.
     has_place: bool,
@@ -38,18 +48,21 @@ pub(crate) struct Audit {
 /// The writing end; runs until [`Audit`] is gone or its `stop` future is ready, and the queue is empty.
 #[derive(Debug)]
 pub(crate) struct AuditWriter {
-    queue: mpsc::Receiver<AuditEvent>,
+    queue: mpsc::Receiver<Queued>,
     recorder: Recorder,
     /// Where events go in place of the log.
     sink: Option<Sink>,
     kept: Arc<Kept>,
 }
 
-/// A queue and the task that empties it, into the place of `settings`.
+/// A queue and the task that empties it, into the place of `settings`. `can_be_asked`: whether somebody may ask for the last events.
 ///
 /// # Errors
 /// [`Error::Internal`] when the system gives no thread.
-pub(crate) async fn start(settings: &AuditSettings) -> Result<(Audit, AuditWriter), Error> {
+pub(crate) async fn start(
+    settings: &AuditSettings,
+    can_be_asked: bool,
+) -> Result<(Audit, AuditWriter), Error> {
     let (audit, mut writer) = queue();
     let place = match &settings.to {
         AuditPlace::Log => None,
@@ -73,8 +86,9 @@ pub(crate) async fn start(settings: &AuditSettings) -> Result<(Audit, AuditWrite
         has_place: writer.sink.is_some(),
         ..audit
     };
+    let usual = if can_be_asked { USUAL_BYTES } else { 0 };
     audit
-        .keep(settings, settings.retain_bytes.unwrap_or_default())
+        .keep(settings, settings.retain_bytes.unwrap_or(usual))
         .await;
     Ok((audit, writer))
 }
@@ -133,9 +147,17 @@ impl Audit {
             || tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO)
     }
 
+    /// Ready when what was recorded before is written, or after a second: an answer must not lack what its caller has just done.
+    pub(crate) async fn caught_up(&self) {
+        let (told, heard) = oneshot::channel();
+        if self.queue.try_send(Queued::CaughtUp(told)).is_ok() {
+            let _late = tokio::time::timeout(CATCH_UP, heard).await;
+        }
+    }
+
     /// Queues `event`, or counts it as dropped.
     pub(crate) fn record(&self, event: AuditEvent) {
-        if self.queue.try_send(event).is_err() {
+        if self.queue.try_send(Queued::Event(event)).is_err() {
             self.dropped.inc();
         }
     }
@@ -153,7 +175,13 @@ impl AuditWriter {
                     if received == 0 {
                         break;
                     }
-                    batch.drain(..).for_each(|event| self.write(&event));
+                    batch.drain(..).for_each(|queued| match queued {
+                        Queued::Event(event) => self.write(&event),
+                        Queued::CaughtUp(told) => {
+                            // Who has asked may have gone away.
+                            let _ = told.send(());
+                        }
+                    });
                     if stopping || received == BATCH_EVENTS {
                         // A log that blocks must not keep this thread from its other tasks for long.
                         tokio::task::yield_now().await;

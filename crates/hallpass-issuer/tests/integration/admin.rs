@@ -1,6 +1,7 @@
 //! The interface for administrators over the wire, as administrators and attackers try it.
 
 mod access;
+mod audit;
 mod authorities;
 mod certificates;
 mod changes;
