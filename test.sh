@@ -16,4 +16,13 @@ want_postgres
 want_dnsmasq
 want_proxies
 cd "$root"
-exec cargo test --locked --workspace --no-fail-fast "$@"
+# Tests note there which secrets and tokens they use, and keep what programs say: the one must not stand in the other. That is looked for without a word
+# unless something is found.
+leaks=${CARGO_TARGET_DIR:-target}/tmp/leaks
+rm -rf "$leaks"
+mkdir -p "$leaks/secrets" "$leaks/outputs"
+status=0
+cargo test --locked --workspace --no-fail-fast "$@" || status=$?
+scripts/leaks.sh "$leaks" || exit 1
+rm -rf "$leaks"
+exit "$status"

@@ -1,7 +1,7 @@
 //! `hallpass issuer` and `hallpass key import`
 
 use std::fs;
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{self, BufRead, BufReader, Lines, Read};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
@@ -11,13 +11,25 @@ use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::kept;
 use crate::process::{command, run, run_with, signal, spawn};
 
 /// An issuer in a folder of its own, killed at the end.
 pub(crate) struct Running {
     pub(crate) child: Child,
     said: Vec<String>,
-    log: Lines<BufReader<ChildStderr>>,
+    log: Lines<BufReader<Overheard>>,
+}
+
+/// A log, of which what is read is kept: no secret of a test may stand in it.
+pub(crate) struct Overheard(ChildStderr);
+
+impl Read for Overheard {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(into)?;
+        kept::output(&into[..count]);
+        Ok(count)
+    }
 }
 
 impl Running {
@@ -37,7 +49,8 @@ impl Running {
         {
             said.push(lines.next().expect("says where it listens").unwrap());
         }
-        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        kept::secrets_in(&said.join("\n"));
+        let log = BufReader::new(Overheard(child.stderr.take().unwrap())).lines();
         Self { child, said, log }
     }
 

@@ -28,6 +28,9 @@ mod issuer_secrets;
 mod issuer_tls;
 mod jws_verify;
 #[cfg(test)]
+#[path = "../../../../tests/leaks/kept.rs"]
+mod kept;
+#[cfg(test)]
 mod key;
 #[cfg(test)]
 mod killed;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use hallpass::token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 use serde_json::Value;
 
+use crate::kept;
+
 pub(crate) const ISSUER: &str = "internal";
 pub(crate) const AUDIENCE: &str = "service-system";
 /// The moment at which test tokens are issued.
@@ -62,6 +64,8 @@ pub(crate) fn run_with(arguments: &[&str], stdin: &[u8]) -> Outcome {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     };
+    kept::secrets_in(&outcome.stdout);
+    kept::output(outcome.stderr.as_bytes());
     assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
     outcome
 }
@@ -122,9 +126,8 @@ impl Keys {
             end,
         );
         claims.scope = "internal-service".parse().unwrap();
-        sign(&claims, &self.signing, now)
-            .unwrap()
-            .expose()
-            .to_owned()
+        let token = sign(&claims, &self.signing, now).unwrap();
+        kept::secret(token.expose());
+        token.expose().to_owned()
     }
 }

@@ -43,6 +43,7 @@ impl Harness {
 
     /// The same with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut IssuerSettings)) -> Self {
+        crate::leaks::keep_log();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(&folder);
         settings.clients = vec![client("c", SECRET, &["read", "write"], &["service-system"])];
@@ -192,6 +193,7 @@ pub(crate) fn request(line: &str, headers: &[String], body: &[u8]) -> Vec<u8> {
 
 /// Sends `bytes` and reads until the server closes.
 pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Response {
+    crate::leaks::request(bytes);
     let mut stream = TcpStream::connect(address).await.unwrap();
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(bytes).await;
@@ -237,11 +239,13 @@ impl Response {
             line.split_once(": ")
                 .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
         };
-        Self {
+        let response = Self {
             status,
             headers: lines.filter_map(header).collect(),
             body: body.to_owned(),
-        }
+        };
+        crate::leaks::response(&response);
+        response
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

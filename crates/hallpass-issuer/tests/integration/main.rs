@@ -26,8 +26,11 @@ mod first_client;
 mod foreign;
 mod harness;
 mod import;
+#[path = "../../../../tests/leaks/kept.rs"]
+mod kept;
 mod key_life;
 mod keys;
+mod leaks;
 mod life_cycle;
 mod lockouts;
 mod mutual_tls;
