@@ -128,4 +128,21 @@ mod tests {
         let changed = of(&before).changed_in(&of(&after));
         assert_eq!(changed, ["listen", "name", "key-encryption-key"]);
     }
+
+    #[test]
+    fn what_needs_a_restart_is_in_the_documents() {
+        let (_, changes) = include_str!("start_settings.rs")
+            .split_once("let changes = [")
+            .unwrap();
+        let (changes, _) = changes.split_once("];").unwrap();
+        let keys: Vec<&str> = changes.split('"').skip(1).step_by(2).collect();
+        assert!(keys.len() > 10, "{keys:?}");
+        let page = include_str!("../../../docs/operations.md");
+        let mut paragraphs = page.split("\n\n");
+        let paragraph = paragraphs.find(|it| it.starts_with("**These need a restart**"));
+        for key in keys {
+            let is_there = paragraph.is_some_and(|it| it.contains(&format!("`{key}`")));
+            assert!(is_there, "docs/operations.md: {key}");
+        }
+    }
 }
