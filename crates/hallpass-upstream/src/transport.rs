@@ -45,7 +45,7 @@ mod secured;
 mod silence;
 
 /// Default wait for one TCP connection. The TLS handshake on top of it has a limit of its own.
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Default time after which an unused connection is closed. Below the 5 s after which the hastiest of the common servers
 /// close (Node.js, uvicorn), so that a call rarely meets a connection that the server has just closed.
 pub(crate) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(4);

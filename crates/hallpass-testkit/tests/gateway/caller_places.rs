@@ -208,3 +208,33 @@ async fn what_is_under_way_counts_on_over_a_reload() {
     all_come_back(&estate).await;
     let _held = hold(&estate, &alice, &["200", "200", "200", "429"]).await;
 }
+
+#[tokio::test]
+async fn no_more_connections_are_made_to_an_instance_than_its_bulkhead_has_places() {
+    let service = service().await;
+    let none = FOUR.replace("orders: {", "orders: { caller-bulkhead: off,");
+    let none = none.replace("max-wait-ms: 20000", "max-wait-ms: 0");
+    let estate = Estate::start_with(&[service.address], ORDERS, &none).await;
+    let alice = bearer("alice");
+    let held = hold(&estate, &alice, &["200"; 4]).await;
+    let lines = ["GET /orders/7 HTTP/1.1", "Host: a", &alice];
+    let asking = (0..40).map(|_| estate.ask(&lines));
+    for refused in futures_util::future::join_all(asking).await {
+        let told = (refused.status, refused.code());
+        assert_eq!(told, (503, Some("upstream_busy")));
+    }
+    assert_eq!(service.connections(), 4);
+    drop(held);
+    all_have_gone(&estate).await;
+    assert_eq!(status(&estate, &alice).await, 200);
+}
+
+/// Until no request is under way to the instance any more.
+async fn all_have_gone(estate: &Estate) {
+    let gone = async {
+        while page(estate, "/upstreams").await[0]["instances"][0]["in_flight"] != 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, gone).await.expect("all have gone");
+}

@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
 
-use crate::transport::{DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_AGE};
+use crate::transport::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_AGE};
 
 const KEYS: &[Key] = &[
+    Key::new(
+        "connect-timeout-ms",
+        Kind::millis(1, 60_000),
+        "How long is waited for one TCP connection; the TLS handshake on top of it has a limit of its own.",
+    )
+    .or("1000"),
     Key::new(
     "pool-idle-seconds",
     Kind::seconds(1, 3_600),
@@ -27,6 +33,8 @@ const KEYS: &[Key] = &[
 /// `transport`: the connections that calls, token requests and fetches of keys share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportSettings {
+    /// `connect-timeout-ms`; see [`HttpTransportBuilder::connect_timeout`](crate::HttpTransportBuilder::connect_timeout).
+    pub connect_timeout: Duration,
     /// `pool-idle-seconds`; see [`HttpTransportBuilder::idle_timeout`](crate::HttpTransportBuilder::idle_timeout).
     pub pool_idle: Duration,
     /// `connection-max-age-seconds`; see [`HttpTransportBuilder::max_age`](crate::HttpTransportBuilder::max_age).
@@ -36,6 +44,7 @@ pub struct TransportSettings {
 impl Default for TransportSettings {
     fn default() -> Self {
         Self {
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             pool_idle: DEFAULT_IDLE_TIMEOUT,
             connection_max_age: DEFAULT_MAX_AGE,
         }
@@ -53,9 +62,11 @@ impl Configuration for TransportSettings {
 
     fn read(root: &Section<'_>) -> Option<Self> {
         root.section("transport").read_all(|section| {
+            let connect_timeout = section.millis("connect-timeout-ms");
             let pool_idle = section.seconds("pool-idle-seconds");
             let max_age = section.seconds("connection-max-age-seconds");
             Some(Self {
+                connect_timeout: connect_timeout?,
                 pool_idle: pool_idle?,
                 connection_max_age: max_age?,
             })

@@ -30,6 +30,7 @@ use sent::Sent;
 pub(super) use pool::Settings;
 
 mod alarm;
+mod background;
 mod keeper;
 mod link;
 mod obtain;

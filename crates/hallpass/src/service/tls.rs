@@ -113,6 +113,7 @@ fn connect_by(
     };
     let transport = builder
         .dangerous_plain_http(plain_http)
+        .connect_timeout(settings.transport.connect_timeout)
         .idle_timeout(settings.transport.pool_idle)
         .max_age(settings.transport.connection_max_age);
     Ok(transport.build()?)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
+use super::background::PlaceInBackground;
 use super::link::Link;
 use super::pool::Pool;
 use crate::body::BoxError;
@@ -48,8 +49,8 @@ pub(super) async fn obtain(pool: Arc<Pool>) -> Result<Obtained, BoxError> {
     loop {
         let mut returned = pin!(waiting.returned());
         if let Some(link) = pool.check_out(Instant::now()) {
-            if has_begun {
-                tokio::spawn(finish(connecting, Arc::downgrade(&pool)));
+            if has_begun && let Some(place) = pool.place_in_background() {
+                tokio::spawn(finish(connecting, Arc::downgrade(&pool), place));
             }
             return Ok(Obtained::kept(link));
         }
@@ -67,7 +68,11 @@ pub(super) async fn obtain(pool: Arc<Pool>) -> Result<Obtained, BoxError> {
 }
 
 /// The server has had half of the work with it already: another request will use it.
-async fn finish(connecting: BoxFuture<'static, Result<Link, BoxError>>, pool: Weak<Pool>) {
+async fn finish(
+    connecting: BoxFuture<'static, Result<Link, BoxError>>,
+    pool: Weak<Pool>,
+    _place: PlaceInBackground,
+) {
     if let Ok(Ok(link)) = timeout(LONGEST_IN_BACKGROUND, connecting).await
         && let Some(pool) = pool.upgrade()
     {

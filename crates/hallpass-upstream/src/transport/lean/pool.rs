@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::background::{Background, PlaceInBackground};
 use super::keeper::{Bell, Kept};
 use super::link::Link;
 use crate::body::BoxError;
@@ -42,6 +43,8 @@ pub(super) struct Pool {
     kept_for: AtomicU64,
     /// How many callers would take one, if it came back.
     waiting: AtomicUsize,
+    /// Those that are made and that nobody waits for any more.
+    in_background: Background,
     returned: Notify,
     bell: Arc<Bell>,
 }
@@ -56,6 +59,7 @@ impl Pool {
     pub(super) fn new(settings: Arc<Settings>, server: Uri, host: HeaderValue) -> Self {
         Self {
             kept_for: AtomicU64::new(nanoseconds(*settings.kept_for.fitting(None))),
+            in_background: Background::new(settings.max_idle),
             settings,
             server,
             host,
@@ -138,6 +142,11 @@ impl Pool {
     pub(super) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting { pool: self }
+    }
+
+    /// For a connection that nobody waits for any more; `None` where as many are made already as would be kept.
+    pub(super) fn place_in_background(&self) -> Option<PlaceInBackground> {
+        self.in_background.place()
     }
 
     /// Heeds what the server says of how long it keeps connections.
