@@ -7,7 +7,7 @@ use hallpass::feign::FinishedCall;
 use hallpass::token::AccessToken;
 use serde_json::Value;
 
-use crate::estate::{ACTOR, CUSTOMER, CUSTOMER_AT_ISSUER, Estate, Response};
+use crate::estate::{ACTOR, CUSTOMER, CUSTOMER_AT_ISSUER, Estate, Events, Response};
 use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
@@ -138,6 +138,13 @@ async fn without_token(scene: &mut Scene, estate: &Estate) -> Result<(), BoxErro
 
 /// She takes her token back: at the gateway, and so at every service.
 async fn logout(scene: &mut Scene, estate: &Estate, token: &AccessToken) -> Result<(), BoxError> {
+    let (response, mut events) = estate.events_by_gateway(token).await?;
+    let fine = response.status == 200 && response.body == true;
+    if !fine {
+        let seen = format!("events of her orders: {}", response.status);
+        scene.unmet.push(seen);
+    }
+    row(scene, "customer reads events", fine, &response);
     let began = estate.monotonic();
     let response = estate.log_out(token).await?;
     let fine = response.status == 204;
@@ -155,6 +162,7 @@ async fn logout(scene: &mut Scene, estate: &Estate, token: &AccessToken) -> Resu
         scene.unmet.push(seen);
     }
     row(scene, "customer with that token", fine, &after);
+    let ended = stream_ends(scene, estate, (&mut events, began)).await;
     // Past the gateway, at a service that asks the issuer's list by itself.
     let mut last = estate.orders(Some(token)).await?;
     while last.status != 401 && estate.elapsed(began) < LIMIT {
@@ -173,10 +181,43 @@ async fn logout(scene: &mut Scene, estate: &Estate, token: &AccessToken) -> Resu
     }
     estate.calls();
     scene.remark = Some(format!(
-        "logged out: the gateway refused at once, order-service itself after {} ms",
+        "logged out: the gateway refused at once and had ended the events after {} ms, order-service itself refused after {} ms",
+        ended.as_millis(),
         took.as_millis()
     ));
     Ok(())
+}
+
+/// What she reads since before ends too.
+async fn stream_ends(
+    scene: &mut Scene,
+    estate: &Estate,
+    (events, began): (&mut Events, Duration),
+) -> Duration {
+    let last = async { while events.go_on().await {} };
+    let has_ended = tokio::time::timeout(LIMIT, last).await.is_ok();
+    let took = estate.elapsed(began);
+    let fine = has_ended && took < LIMIT;
+    if !fine {
+        let seen = format!("events after a logout: open after {} ms", took.as_millis());
+        scene.unmet.push(seen);
+    }
+    let [from, to, none] = ["customer's events since", "gateway", ""].map(str::to_owned);
+    let status = if fine { "ended" } else { "open" }.to_owned();
+    let took_micros = took.as_micros().to_string();
+    let nothing = || none.clone();
+    let cells = [
+        from,
+        to,
+        nothing(),
+        nothing(),
+        nothing(),
+        nothing(),
+        status,
+        took_micros,
+    ];
+    scene.table.row(Tone::of(fine), cells);
+    took
 }
 
 fn row(scene: &mut Scene, from: &str, fine: bool, response: &Response) {

@@ -11,6 +11,7 @@ use hallpass::token::{AccessToken, UnixTime};
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_issuer::{IssuerServer, IssuerSettings, KeyPlace, RunningIssuer};
 use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 use shop::identity_provider::IdentityProvider;
 use shop::{SERVICE_AUTH_YAML, Shop, Sockets};
@@ -186,6 +187,28 @@ impl Estate {
         self.ask(request, token, Body::empty()).await
     }
 
+    /// `GET /api/orders/events` at the gateway, with the first event: a response that goes on.
+    pub(crate) async fn events_by_gateway(
+        &self,
+        token: &AccessToken,
+    ) -> Result<(Response, Events), BoxError> {
+        let url = format!("http://{}/api/orders/events", self.edge.address());
+        let bearer = format!("Bearer {}", token.expose());
+        let request = Request::get(url).header(header::AUTHORIZATION, bearer);
+        let began = self.monotonic();
+        let response = self.transport.clone().oneshot(request.body(Body::empty())?);
+        let (head, body) = response.await?.into_parts();
+        let mut events = Events(body);
+        let has_begun = events.go_on().await;
+        let response = Response {
+            status: head.status,
+            error: challenge_error(&head.headers),
+            body: has_begun.into(),
+            elapsed: self.elapsed(began),
+        };
+        Ok((response, events))
+    }
+
     /// `POST /logout` at the gateway.
     pub(crate) async fn log_out(&self, token: &AccessToken) -> Result<Response, BoxError> {
         let url = format!("http://{}/logout", self.edge.address());
@@ -249,6 +272,16 @@ impl Estate {
     pub(crate) async fn stop(self) -> Result<(), BoxError> {
         self.edge.stop().await?;
         Ok(self.issuer.shutdown_within(Duration::from_secs(1)).await?)
+    }
+}
+
+/// A response that goes on.
+pub(crate) struct Events(Body);
+
+impl Events {
+    /// Waits for the next part; `false` when there is none any more.
+    pub(crate) async fn go_on(&mut self) -> bool {
+        matches!(self.0.frame().await, Some(Ok(_)))
     }
 }
 

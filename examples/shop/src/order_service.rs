@@ -1,11 +1,15 @@
 //! `order-service`: shows a customer her orders, with what the carrier knows about them, and reports to
 //! `service-system` in the background. There is no authentication code in here.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
+use axum::response::sse::{Event, Sse};
 use axum::{Json, Router, routing::get};
+use futures_util::stream::{self, Stream};
 use hallpass::prelude::*;
 use serde::Serialize;
 
@@ -73,6 +77,9 @@ const ORDERS: [(u32, &str, &str); 3] = [
     (2001, "bob", "bicycle"),
 ];
 
+/// Between two events of orders.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// How the issuer of the services calls the customers of the identity provider: by its own name for that, and theirs for her.
 const OF_LOGIN: &str = "login|";
 
@@ -113,12 +120,14 @@ impl OrderService {
         let rule = Rule::all_scopes("orders:read".parse()?);
         let guard = hallpass
             .resource_server()
-            .route(Method::GET, "/orders", rule)
+            .route(Method::GET, "/orders", rule.clone())
+            .route(Method::GET, "/orders/events", rule)
             .route(Method::GET, "/metrics", Rule::Anonymous)
             .build()?;
         let metrics = hallpass.metrics();
         Ok(Router::new()
             .route("/orders", get(my_orders))
+            .route("/orders/events", get(my_events))
             .route("/metrics", get(async move || metrics.text()))
             .layer(guard.layer())
             .with_state(self))
@@ -171,4 +180,16 @@ async fn my_orders(
         });
     }
     Ok(Json(orders))
+}
+
+/// What happens to her orders, as it happens: here, that somebody looks where they are. It ends with the token of its request.
+async fn my_events(customer: CurrentUser) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let looked = format!("the orders of {} are on their way", customer.subject());
+    Sse::new(stream::unfold(Duration::ZERO, move |wait| {
+        let event = Event::default().event("looked").data(&looked);
+        async move {
+            tokio::time::sleep(wait).await;
+            Some((Ok(event), LOOK_EVERY))
+        }
+    }))
 }

@@ -94,11 +94,13 @@ fn by_the_gateway(stdout: &str) {
     for words in [
         ["X-User-Id: admin", "alice", "200"],
         ["without a token", "gateway", "401"],
+        ["customer reads events", "gateway", "200"],
         ["POST /logout", "gateway", "204"],
+        ["events since", "gateway", "ended"],
         ["with that token", "gateway", "401"],
         [
             "logged out",
-            "the gateway refused at once",
+            "the gateway refused at once and had ended the events",
             "order-service itself",
         ],
     ] {
