@@ -111,7 +111,7 @@ pub use crate::clients::client_keys::ClientKeys;
 pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::profile::ClientProfile;
-pub use crate::clients::registration::{GrantType, GrantTypes};
+pub use crate::clients::registration::{ClientCall, GrantType, GrantTypes};
 pub use crate::clients::revision::{InvalidRevision, Revision};
 pub use crate::clients::secret_digest::SecretDigest;
 pub use crate::deny_list::NewRevocations;

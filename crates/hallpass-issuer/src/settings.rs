@@ -368,6 +368,9 @@ fn warn_of_slips(
     let what = "the name of no client and of no entry of `audiences`";
     for client in section.sections("clients") {
         client.warn_of_slips("audiences", what, &known);
+        for call in client.sections("calls") {
+            call.warn_of_slips("audience", what, &known);
+        }
         for rule in client.sections("exchange") {
             rule.warn_of_slips("targets", what, &known);
         }

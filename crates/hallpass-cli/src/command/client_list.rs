@@ -62,7 +62,9 @@ fn registered(client: &ClientSettings) -> String {
         ClientAuthentication::FederatedJwt(_) => "federated_jwt",
     };
     let disabled = if client.enabled { "" } else { "disabled, " };
-    let audiences: Vec<_> = client.audiences.iter().map(AsRef::as_ref).collect();
+    let calls = client.calls.iter().map(|call| call.audience.as_ref());
+    let audiences = client.audiences.iter().map(AsRef::as_ref);
+    let audiences: Vec<_> = audiences.chain(calls).collect();
     let is_bound =
         client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens;
     let bound = if is_bound { ", bound tokens" } else { "" };

@@ -60,6 +60,13 @@ struct ShownAdvice<'a> {
     taken_away: &'a [String],
     audiences: &'a [String],
     scopes: &'a [String],
+    calls: Vec<ShownCall<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownCall<'a> {
+    audience: &'a str,
+    scopes: &'a [String],
 }
 
 impl PolicyEdges {
@@ -99,6 +106,11 @@ fn shown<'a>(report: &'a EdgeReport, edges: &[&'a Edge]) -> Shown<'a> {
         taken_away: &advice.taken_away,
         audiences: &advice.audiences,
         scopes: &advice.scopes,
+        calls: advice
+            .calls
+            .iter()
+            .map(|(audience, scopes)| ShownCall { audience, scopes })
+            .collect(),
     };
     Shown {
         noted_since: report.noted_since.map(day),
@@ -126,6 +138,16 @@ fn text(report: &EdgeReport, edges: &[&Edge]) -> String {
             list(&advice.audiences),
             list(&advice.scopes),
         ));
+        if !advice.calls.is_empty() {
+            lines.push("    calls:".to_owned());
+        }
+        lines.extend(advice.calls.iter().map(|(audience, scopes)| {
+            format!(
+                "      - {{ audience: {}, scopes: [{}] }}",
+                quoted(audience),
+                list(scopes)
+            )
+        }));
     }
     lines.join("\n")
 }

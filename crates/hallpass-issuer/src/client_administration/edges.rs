@@ -49,8 +49,10 @@ pub struct EdgeAdvice {
     pub written_at: String,
     /// The services that it has used.
     pub audiences: Vec<String>,
-    /// The scopes that it has used.
+    /// The scopes that it has used at these.
     pub scopes: Vec<String>,
+    /// Those of `calls` that it has used, each with the scopes that it has used there.
+    pub calls: Vec<(String, Vec<String>)>,
     /// What is not among them any more.
     pub taken_away: Vec<String>,
 }
@@ -113,18 +115,46 @@ impl EdgeAdvice {
         let is_used = |edge: &&Edge| edge.last_used.is_some_and(|last| last >= limit);
         let own = || edges.iter().filter(|edge| !edge.by_exchange);
         let used: Vec<_> = own().filter(is_used).collect();
-        let audiences: BTreeSet<_> = used.iter().map(|edge| edge.audience.as_str()).collect();
-        let scopes: BTreeSet<_> = used.iter().map(|edge| edge.scope.as_str()).collect();
-        let known: Vec<_> = client.audiences.iter().map(Audience::as_str).collect();
-        let unused = known.iter().filter(|name| !audiences.contains(*name));
-        let unused = unused.map(|name| format!("audience {name}"));
+        let has = |audience: &Audience| used.iter().any(|edge| edge.audience == audience.as_str());
+        let (audiences, unused): (Vec<_>, Vec<_>) =
+            client.audiences.iter().partition(|audience| has(audience));
+        // What a client may ask for at one of `calls` is said there.
+        let is_plain = |edge: &&&Edge| audiences.iter().any(|it| it.as_str() == edge.audience);
+        let scopes: BTreeSet<_> = used
+            .iter()
+            .filter(is_plain)
+            .map(|edge| edge.scope.as_str())
+            .collect();
+        let mut taken_away: Vec<_> = unused
+            .iter()
+            .map(|name| format!("audience {name}"))
+            .collect();
         let without = client.scope.iter().filter(|word| !scopes.contains(word));
-        let without = without.map(|word| format!("scope {word}"));
-        let taken_away: Vec<_> = unused.chain(without).collect();
+        taken_away.extend(without.map(|word| format!("scope {word}")));
+        let mut calls = Vec::new();
+        for call in &client.calls {
+            if !has(&call.audience) {
+                taken_away.push(format!("call {}", call.audience));
+                continue;
+            }
+            let is_used = |word: &str| {
+                let mut used = used.iter();
+                used.any(|edge| edge.audience == call.audience.as_str() && edge.scope == word)
+            };
+            let (kept, without): (Vec<_>, Vec<_>) =
+                call.scope.iter().partition(|word| is_used(word));
+            let gone = without
+                .iter()
+                .map(|word| format!("scope {word} of call {}", call.audience));
+            taken_away.extend(gone);
+            let kept = kept.into_iter().map(str::to_owned).collect();
+            calls.push((call.audience.to_string(), kept));
+        }
         (!taken_away.is_empty()).then(|| Self {
             client_id: client.client_id.to_string(),
             written_at: client.written_at.clone(),
-            audiences: audiences.into_iter().map(str::to_owned).collect(),
+            audiences: audiences.into_iter().map(ToString::to_string).collect(),
+            calls,
             scopes: client
                 .scope
                 .iter()
@@ -150,6 +180,9 @@ fn registered(client: &ClientSettings) -> Vec<(String, String, bool)> {
     if client.grant_types.contains(GrantType::ClientCredentials) {
         for audience in &client.audiences {
             add(audience, &client.scope, false);
+        }
+        for call in &client.calls {
+            add(&call.audience, &call.scope, false);
         }
     }
     for rule in &client.exchange {

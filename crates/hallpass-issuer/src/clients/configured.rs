@@ -83,6 +83,8 @@ pub(crate) fn registration(
         refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
         exchange: client.exchange.clone(),
         may_revoke: client.may_revoke.clone(),
+        calls: client.calls.clone(),
+        claims: client.claims.clone(),
         certificate_names: client.certificate.clone(),
         authentication: authentication(client, process_key, network)?,
     })

@@ -51,6 +51,8 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         refresh_life: MAX_REFRESH_LIFE,
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        calls: Vec::new(),
+        claims: serde_json::Map::new(),
         certificate_names: None,
         authentication: Authentication::by_secrets(
             LiveSecret::generated(&secret).into_iter().collect(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hallpass_token::{Audience, ClientId, Scope};
+use serde_json::{Map, Value};
 
 use crate::clients::authentication::Authentication;
 use crate::clients::certificate_names::CertificateNames;
@@ -29,10 +30,23 @@ pub(crate) struct Registration {
     pub(crate) exchange: Vec<ExchangeRule>,
     /// The names of trusted issuers whose tokens it may take back.
     pub(crate) may_revoke: Vec<String>,
+    /// Services that it may call with scopes of their own.
+    pub(crate) calls: Vec<ClientCall>,
+    /// What its tokens for itself say beside the usual claims.
+    pub(crate) claims: Map<String, Value>,
     /// The names in certificates that it gets; `None`: it gets none.
     pub(crate) certificate_names: Option<CertificateNames>,
     /// How it proves who it is.
     pub(crate) authentication: Authentication,
+}
+
+/// A service that a client may call, with the scopes that its tokens for that one may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCall {
+    /// `audience`: the service.
+    pub audience: Audience,
+    /// `scopes`: what tokens for it may have, whatever `scopes` of the client say; nothing by default.
+    pub scope: Scope,
 }
 
 /// A client id of RFC 6749 appendix A.1: printable ASCII, the space included.

@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-const CLAIM_KEYS: &[Key] = &[
+pub(super) const CLAIM_KEYS: &[Key] = &[
     Key::new(
         "name",
         Kind::Text { what: "" },
@@ -125,7 +125,7 @@ impl AudienceSettings {
     }
 }
 
-fn read_claim(section: &Section<'_>) -> Option<(String, Value)> {
+pub(super) fn read_claim(section: &Section<'_>) -> Option<(String, Value)> {
     let name = section.required("name", |section, key| {
         section.checked(key, check_claim_name)
     });

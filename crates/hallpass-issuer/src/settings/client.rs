@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use hallpass_config::{Key, Kind, Section};
 use hallpass_token::{Audience, ClientId, Scope};
+use serde_json::{Map, Value};
 
 use crate::clients::certificate_names::CertificateNames;
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::profile::ClientProfile;
-use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
+use crate::clients::registration::{ClientCall, GrantType, GrantTypes, check_client_id};
+use crate::settings::audience::CLAIM_KEYS;
 use crate::settings::client::authentication::ClientAuthentication;
 use crate::settings::exchange;
 use crate::settings::exchange::Issuers;
@@ -16,8 +18,11 @@ use crate::settings::names::{all_scopes, check_service};
 
 mod assertions;
 pub(crate) mod authentication;
+mod calls;
 mod certificate;
 pub(crate) mod certificate_names;
+mod claims;
+mod combinations;
 pub(crate) mod keys;
 pub(crate) mod secrets;
 mod spring;
@@ -129,6 +134,19 @@ const OWN_KEYS: &[Key] = &[
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
     Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
         .or(""),
+    Key::new(
+        "calls",
+        Kind::Sections(calls::KEYS),
+        "Further services that it may call, each with scopes of its own: who may call whom with which scopes. A token for one of `audiences` may \
+        have any of `scopes`, one for a service of this list those of its entry alone.",
+    ),
+    Key::new(
+        "claims",
+        Kind::Sections(CLAIM_KEYS),
+        "Claims of the tokens that it gets for itself, beside the usual ones: a tenant, say. None of the names that tokens have of their own, and 2 KiB \
+        in all. What `audiences` of the issuer say for a service goes before them. Tokens for others, by exchange, do not have them: `exchange[].claims` says \
+        what these take over of their subject.",
+    ),
     Key::new("grant-types", Kind::Texts { what: "`client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, `refresh_token`" }, "How it may ask. With `refresh_token` each token of another grant comes with a refresh token; RFC 6749 section 4.4.3 advises against that for `client_credentials`, where the client can ask again.").or("client_credentials"),
     Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
     Key::new(
@@ -212,6 +230,10 @@ pub struct ClientSettings {
     pub scope: Scope,
     /// `audiences`: which services it may call; none by default.
     pub audiences: Vec<Audience>,
+    /// `calls`: further services, each with scopes of its own; none by default.
+    pub calls: Vec<ClientCall>,
+    /// `claims`: what its tokens for itself say beside the usual claims; nothing by default. A reserved name makes each of them fail.
+    pub claims: Map<String, Value>,
     /// `grant-types`.
     pub grant_types: GrantTypes,
     /// `token-life-seconds`: by default that of the issuer.
@@ -245,6 +267,8 @@ impl ClientSettings {
             authentication,
             scope: Scope::empty(),
             audiences: Vec::new(),
+            calls: Vec::new(),
+            claims: Map::new(),
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
             dpop_bound_access_tokens: false,
@@ -282,11 +306,15 @@ impl ClientSettings {
         let may_revoke = section.texts("may-revoke", |name| issuers.check_named(name));
         let certificate = certificate_names::read(section);
         let enabled = section.flag("enabled");
-        Some(Self {
+        let calls = calls::read(section);
+        let claims = claims::read(section);
+        let client = Self {
             client_id: client_id?,
             authentication: authentication?,
             scope: scope?,
             audiences: audiences?,
+            calls: calls?,
+            claims: claims?,
             grant_types: grant_types?.into_iter().collect(),
             token_life,
             dpop_bound_access_tokens: dpop_bound_access_tokens?,
@@ -298,7 +326,9 @@ impl ClientSettings {
             certificate: certificate?,
             enabled: enabled?,
             written_at: section.position(),
-        })
+        };
+        combinations::report(section, &client);
+        Some(client)
     }
 }
 

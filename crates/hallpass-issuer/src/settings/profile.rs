@@ -53,7 +53,8 @@ pub(crate) fn problems(
         found.push((PROFILE, message.to_owned()));
     }
     let targets = client.exchange.iter().flat_map(|rule| &rule.targets);
-    for audience in client.audiences.iter().chain(targets) {
+    let calls = client.calls.iter().map(|call| &call.audience);
+    for audience in client.audiences.iter().chain(calls).chain(targets) {
         let algorithm = signs(audience, usual, audiences);
         if !profile.algorithms().contains(algorithm) {
             let message = format!(

@@ -228,6 +228,8 @@ impl ClientRow {
             // Rules of trust stand in the settings only.
             exchange: Vec::new(),
             may_revoke: Vec::new(),
+            calls: Vec::new(),
+            claims: serde_json::Map::new(),
             certificate_names: None,
             client_id: self.client_id.parse().ok()?,
             scope: self.scope.parse().ok()?,

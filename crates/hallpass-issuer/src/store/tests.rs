@@ -65,6 +65,8 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        calls: Vec::new(),
+        claims: serde_json::Map::new(),
         certificate_names: None,
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     };

@@ -37,7 +37,7 @@ pub(crate) struct Entitlement<'c> {
 }
 
 impl<'c> Entitlement<'c> {
-    /// A client's token for itself.
+    /// A client's token for itself, with the claims that it is registered with.
     pub(crate) fn of_client(client: &Client, target: &'c RegisteredTarget, scope: Scope) -> Self {
         Self {
             subject: client.subject.clone(),
@@ -46,7 +46,7 @@ impl<'c> Entitlement<'c> {
             scope,
             token_life: client.token_life,
             ends_by: None,
-            extra: Map::new(),
+            extra: client.claims(),
             exchanged: None,
             stays_bound: false,
             issued_token_type: None,
@@ -106,15 +106,15 @@ pub(crate) fn choose_target<'c>(
 ///
 /// # Errors
 /// [`Refusal::MalformedScope`] or [`Refusal::UnregisteredScope`].
-pub(crate) fn grant_scope(client: &Client, requested: Option<&str>) -> Result<Scope, Refusal> {
+pub(crate) fn grant_scope(registered: &Scope, requested: Option<&str>) -> Result<Scope, Refusal> {
     let Some(requested) = requested else {
         return Ok(Scope::empty());
     };
     let requested: Scope = requested.parse().map_err(|_| Refusal::MalformedScope)?;
-    if requested == *client.scope() {
-        return Ok(client.scope().clone());
+    if requested == *registered {
+        return Ok(registered.clone());
     }
-    if client.scope().contains_all(&requested) {
+    if registered.contains_all(&requested) {
         Ok(requested)
     } else {
         Err(Refusal::UnregisteredScope)

@@ -42,6 +42,7 @@ mod postgres_server;
 mod private_key_jwt;
 mod questions;
 mod refresh;
+mod registrations;
 mod registry;
 mod revocation;
 mod revocation_stream;

@@ -83,7 +83,8 @@ fn services_with_spaces_between_them_are_no_service() {
 fn a_target_that_is_nearly_a_service_that_is_described_is_a_warning() {
     let loaded = loader(
         "hallpass: { issuer: { audiences: [{ name: billing-service }], clients: [\
-         { client-id: order-service, client-secret: 0123456789abcdef, grant-types: 'urn:ietf:params:oauth:grant-type:token-exchange', \
+         { client-id: order-service, client-secret: 0123456789abcdef, \
+           grant-types: [client_credentials, 'urn:ietf:params:oauth:grant-type:token-exchange'], \
            audiences: [order-servcie, billing-service, somebody-else], \
            exchange: [{ subject-kinds: user, targets: [biling-service, order-service] }] }] } }",
     );

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hallpass_token::{Audience, ClientId, Scope, Subject, UnixTime};
 use prometheus_client::metrics::counter::Counter;
+use serde_json::{Map, Value};
 
 use super::metrics::ClientMetrics;
 use crate::clients::assertion_rule::AssertionRule;
@@ -56,6 +57,8 @@ pub(crate) struct Rights {
     pub(crate) profile: Option<ClientProfile>,
     scope: Scope,
     targets: Box<[RegisteredTarget]>,
+    /// What its tokens for itself say beside the usual claims; `None` for nearly all.
+    claims: Option<Box<Map<String, Value>>>,
     /// `None` for the many that exchange nothing.
     exchange: Option<Box<Exchange>>,
     /// What it may have by assertions; `None` for nearly all.
@@ -78,6 +81,8 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 pub(crate) struct RegisteredTarget {
     pub(crate) audience: Audience,
+    /// What tokens for it may have; `None`: what its client may have.
+    scope: Option<Box<Scope>>,
     pub(crate) issued: Counter,
 }
 
@@ -203,10 +208,14 @@ impl Rights {
             refresh_life,
             mut exchange,
             may_revoke,
+            calls,
+            claims,
             certificate_names,
             authentication,
         } = registration;
-        let is_plain = exchange.is_empty() && may_revoke.is_empty() && certificate_names.is_none();
+        let has_own_words = !calls.is_empty() || !claims.is_empty();
+        let has_names = !may_revoke.is_empty() || certificate_names.is_some();
+        let is_plain = exchange.is_empty() && !has_names && !has_own_words;
         let plain = (is_plain && !making.is_labelled).then(|| Plain {
             scope: scope.clone(),
             audiences: audiences.clone(),
@@ -228,9 +237,15 @@ impl Rights {
                 label.unwrap_or(audience.as_str()),
             ),
             audience,
+            scope: None,
         };
         let targets = audiences.into_iter();
         let targets = targets.map(|it| target(GrantType::ClientCredentials, it));
+        let calls = calls.into_iter().map(|call| RegisteredTarget {
+            scope: Some(Box::new(call.scope)),
+            ..target(GrantType::ClientCredentials, call.audience)
+        });
+        let targets = targets.chain(calls);
         let targets = targets.collect();
         let mut by_grant = |grant| Exchange::take(&mut exchange, grant, &target);
         let (exchange, assertions) = (
@@ -246,6 +261,7 @@ impl Rights {
             profile,
             scope,
             targets,
+            claims: (!claims.is_empty()).then(|| Box::new(claims)),
             exchange,
             assertions,
             may_revoke,
@@ -257,9 +273,20 @@ impl Rights {
         (client_id, authentication, rights)
     }
 
-    /// The scopes that it may ask for.
-    pub(crate) const fn scope(&self) -> &Scope {
-        &self.scope
+    /// The scopes that it may ask for at `target`, one of [`targets`](Self::targets).
+    pub(crate) fn scope_for<'r>(&'r self, target: &'r RegisteredTarget) -> &'r Scope {
+        target.scope.as_deref().unwrap_or(&self.scope)
+    }
+
+    /// Every scope that it may ask for, one that it may ask for twice too.
+    pub(super) fn every_scope(&self) -> impl Iterator<Item = &str> {
+        let own = self.targets.iter().filter_map(|it| it.scope.as_deref());
+        self.scope.iter().chain(own.flat_map(Scope::iter))
+    }
+
+    /// What its tokens for itself say beside the usual claims.
+    pub(crate) fn claims(&self) -> Map<String, Value> {
+        self.claims.as_deref().cloned().unwrap_or_default()
     }
 
     /// The services that it may call.

@@ -78,7 +78,7 @@ impl Facts {
         if let Some(count) = self.costly_secrets.get_mut(client.costly_secrets()) {
             *count += 1;
         }
-        for scope in client.scope().iter() {
+        for scope in client.every_scope() {
             if let Some(count) = self.scopes.get_mut(scope) {
                 *count += 1;
             } else if self.scopes.len() < MAX_SCOPES_SUPPORTED {
@@ -103,7 +103,7 @@ impl Facts {
             *count = count.saturating_sub(1);
         }
         // Beyond the limit a scope may go too early that another client has too, which was not counted: nobody needs to be told of it.
-        for scope in client.scope().iter() {
+        for scope in client.every_scope() {
             take_one(&mut self.scopes, scope);
         }
         self.with_separator.remove(client.id.as_str());

@@ -95,6 +95,8 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             may_revoke: Vec::new(),
+            calls: Vec::new(),
+            claims: serde_json::Map::new(),
             certificate_names: None,
             authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
         };

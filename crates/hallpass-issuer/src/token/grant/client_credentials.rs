@@ -18,7 +18,7 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal
         return Err(Refusal::ForeignParameter);
     }
     let target = choose_target(client.targets(), &request.target)?;
-    let scope = grant_scope(client, request.scope.as_deref())?;
+    let scope = grant_scope(client.scope_for(target), request.scope.as_deref())?;
     Ok(Entitlement::of_client(client, target, scope))
 }
 
@@ -32,6 +32,6 @@ pub(super) fn again<'c>(
 ) -> Result<Entitlement<'c>, Refusal> {
     let client = asked.client;
     let target = choose_target(client.targets(), target)?;
-    let scope = client.scope().clone();
+    let scope = client.scope_for(target).clone();
     Ok(Entitlement::of_client(client, target, scope))
 }

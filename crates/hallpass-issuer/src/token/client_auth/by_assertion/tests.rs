@@ -39,6 +39,8 @@ impl Gate {
             token_life: Duration::from_secs(60),
             exchange: Vec::new(),
             may_revoke: Vec::new(),
+            calls: Vec::new(),
+            claims: serde_json::Map::new(),
             certificate_names: None,
             is_dpop_bound: false,
             is_certificate_bound: false,

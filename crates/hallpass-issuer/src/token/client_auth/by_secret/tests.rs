@@ -177,6 +177,8 @@ fn stored() -> Registration {
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         may_revoke: Vec::new(),
+        calls: Vec::new(),
+        claims: serde_json::Map::new(),
         certificate_names: None,
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     }

@@ -131,6 +131,8 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         profile: None,
         exchange,
         may_revoke: Vec::new(),
+        calls: Vec::new(),
+        claims: Map::new(),
         certificate_names: None,
         authentication: Authentication::by_secrets(Vec::new()),
     }

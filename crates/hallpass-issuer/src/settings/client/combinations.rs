@@ -1,0 +1,51 @@
+//! What a client may be registered for, and never could use.
+
+use hallpass_config::Section;
+
+use crate::clients::registration::GrantType;
+use crate::settings::client::ClientSettings;
+
+/// Reports what could never count: whoever wrote it meant something else.
+pub(super) fn report(section: &Section<'_>, client: &ClientSettings) {
+    if !client.grant_types.contains(GrantType::ClientCredentials) {
+        for key in ["audiences", "scopes", "calls", "claims"] {
+            if section.has(key) {
+                let message = "is of no use without `client_credentials` in `grant-types`: it is about tokens that the client gets for itself";
+                section.problem(key, message);
+            }
+        }
+    }
+    let id = client.client_id.as_str();
+    if client
+        .audiences
+        .iter()
+        .any(|audience| audience.as_str() == id)
+    {
+        section.problem(
+            "audiences",
+            "has the client itself: a token is never for who has it",
+        );
+    }
+    for call in &client.calls {
+        let name = call.audience.as_str();
+        if name == id {
+            section.problem(
+                "calls",
+                "has the client itself: a token is never for who has it",
+            );
+        }
+        if client.audiences.contains(&call.audience) {
+            section.problem(
+                "calls",
+                format!("has a service that stands in `audiences` too: `{name}`"),
+            );
+        }
+    }
+    let has_all_scopes = !client.audiences.is_empty() || client.calls.is_empty();
+    if !client.scope.is_empty() && !has_all_scopes {
+        section.problem(
+            "scopes",
+            "is of no use without `audiences`: each of `calls` has its own",
+        );
+    }
+}
