@@ -135,7 +135,7 @@ async fn get_bytes(url: &str) -> Vec<u8> {
 fn a_start_whose_output_nobody_reads_creates_no_client() {
     let folder = tempfile::tempdir().unwrap();
     let mut start = command(&["issuer", "--listen", "127.0.0.1:0"]);
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     let status = start
         .current_dir(folder.path())

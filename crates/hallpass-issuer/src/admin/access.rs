@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hallpass_tls::{CertificateName, PeerCertificates};
 use hallpass_token::{
-    Audience, BearerSyntaxError, RevocationMarks, UnixTime, UnverifiedToken, VerifiedClaims,
-    VerifyPolicy, parse_bearer,
+    BearerSyntaxError, RevocationMarks, UnixTime, UnverifiedToken, VerifiedClaims, VerifyPolicy,
+    parse_bearer,
 };
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -13,7 +13,7 @@ use http::{HeaderMap, Method};
 
 use super::fault::AdminFault;
 use super::problem::Problem;
-use crate::clients::registry::{Client, Registry};
+use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
 use crate::keys::record::KeyState;
 use crate::settings::admin::AdminSettings;
@@ -124,11 +124,12 @@ fn by_token(
     }
     let registry = core.registry();
     let client = own_client(&claims, &registry).ok_or_else(|| refused("not_of_a_client"))?;
-    if !is_for(client, &settings.audience) {
-        return Err(refused("not_registered"));
-    }
-    // What was taken from the client since counts no more, whatever the token says.
-    let may = |scope| claims.scope.contains(scope) && client.scope().contains(scope);
+    let here = |target: &&RegisteredTarget| target.audience == settings.audience;
+    let target = client.targets().iter().find(here);
+    let target = target.ok_or_else(|| refused("not_registered"))?;
+    // What was taken from the client since counts no more, whatever the token says; what it has at other services never did.
+    let registered = client.scope_for(target);
+    let may = |scope| claims.scope.contains(scope) && registered.contains(scope);
     let actor = Actor {
         name: client.id.to_string(),
         proof: "token",
@@ -152,11 +153,6 @@ fn own_client<'r>(claims: &VerifiedClaims, registry: &'r Registry) -> Option<&'r
     let client = registry.find(claims.client_id.as_ref()?.as_str())?;
     let is_own = claims.subject == client.subject && claims.actor.is_none();
     is_own.then_some(client)
-}
-
-fn is_for(client: &Client, audience: &Audience) -> bool {
-    let mut targets = client.targets().iter();
-    targets.any(|target| target.audience == *audience)
 }
 
 /// Why the token is not known to be its sender's. Proofs of a key (DPoP) are not taken here.

@@ -28,6 +28,10 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// What waits for the writer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box would be an allocation for each token"
+)]
 enum Queued {
     Event(AuditEvent),
     /// Somebody wants to know that all before it is written.

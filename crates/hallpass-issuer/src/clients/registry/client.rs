@@ -17,7 +17,9 @@ use crate::clients::authentication::{
 use crate::clients::certificate_names::CertificateNames;
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::profile::ClientProfile;
-use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
+use crate::clients::registration::{
+    ClientCall, GrantType, GrantTypes, Registration, check_client_id,
+};
 use crate::clients::secret::LiveSecret;
 use crate::error::Error;
 
@@ -239,14 +241,8 @@ impl Rights {
             audience,
             scope: None,
         };
-        let targets = audiences.into_iter();
-        let targets = targets.map(|it| target(GrantType::ClientCredentials, it));
-        let calls = calls.into_iter().map(|call| RegisteredTarget {
-            scope: Some(Box::new(call.scope)),
-            ..target(GrantType::ClientCredentials, call.audience)
-        });
-        let targets = targets.chain(calls);
-        let targets = targets.collect();
+        let own_target = |audience| target(GrantType::ClientCredentials, audience);
+        let targets = own_targets(audiences, calls, own_target);
         let mut by_grant = |grant| Exchange::take(&mut exchange, grant, &target);
         let (exchange, assertions) = (
             by_grant(GrantType::TokenExchange),
@@ -303,6 +299,20 @@ impl Rights {
     pub(crate) fn assertions(&self) -> Option<&Exchange> {
         self.assertions.as_deref()
     }
+}
+
+/// Those of `audiences`, and those of `calls`, which have scopes of their own.
+fn own_targets(
+    audiences: Vec<Audience>,
+    calls: Vec<ClientCall>,
+    target: impl Fn(Audience) -> RegisteredTarget,
+) -> Box<[RegisteredTarget]> {
+    let calls = calls.into_iter().map(|call| RegisteredTarget {
+        scope: Some(Box::new(call.scope)),
+        ..target(call.audience)
+    });
+    let plain = audiences.into_iter().map(&target);
+    plain.chain(calls).collect()
 }
 
 impl SharedRights {
