@@ -143,12 +143,16 @@ impl From<Error> for Problem {
             ),
             Error::Revocation { problem } => Self::with(AdminFault::InvalidRevocation, problem),
             Error::Registration { problem, .. } => Self::with(AdminFault::InvalidClient, problem),
+            Error::Clients { problems } => Self::with(AdminFault::InvalidClient, problems),
             Error::Client { fault, .. } => Self::of_client(&fault),
             Error::TooManyRevocations { .. } => AdminFault::DenyListFull.into(),
             Error::StoreBusy { .. }
             | Error::StoreReplaced { .. }
             | Error::StoreSlow { .. }
             | Error::Store { .. }
+            | Error::StoreAway { .. }
+            | Error::StoreTooNew { .. }
+            | Error::StoreBehind { .. }
             | Error::StoreDamaged { .. } => {
                 tracing::warn!(%error, "a request of an administrator did not get what it needs of the store");
                 AdminFault::StoreUnavailable.into()
@@ -190,5 +194,24 @@ impl IntoResponse for Problem {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_a_matter_of_time_and_its_place_is_told_to_nobody() {
+        let away = Error::StoreAway {
+            store: "postgres://db.example/hallpass".to_owned(),
+            problem: "connection refused".to_owned(),
+        };
+        let problem = Problem::from(away);
+        assert_eq!(problem.fault, AdminFault::StoreUnavailable);
+        assert_eq!(problem.detail, None);
+        let response = problem.into_response();
+        assert_eq!(response.status().as_u16(), 503);
+        assert!(response.headers().contains_key(RETRY_AFTER));
     }
 }
