@@ -64,10 +64,16 @@ async fn administrators_find_what_was_decided_about_a_client() {
 async fn an_administrator_sees_who_is_locked_out_and_lets_a_client_in_again() {
     let rig = Rig::start().await;
     let form = "grant_type=client_credentials";
+    let guess = async || {
+        rig.harness
+            .ask_as("c", "wrong-secret-value", form)
+            .await
+            .status
+    };
     for _guess in 0..25 {
-        rig.harness.ask_as("c", "wrong-secret-value", form).await;
+        guess().await;
     }
-    assert_eq!(rig.harness.ask(form).await.status, 429);
+    assert_eq!(guess().await, 429);
     let (ops, viewer) = (rig.ops().await, rig.token("viewer", READ).await);
     let lockouts = rig.get("/admin/v1/lockouts", &viewer).await.json();
     let expected = json!([{
@@ -82,7 +88,7 @@ async fn an_administrator_sees_who_is_locked_out_and_lets_a_client_in_again() {
         .post(path, &ops, &json!({ "source": "192.0.2.1" }))
         .await;
     assert_eq!(elsewhere.json(), json!({ "ended": 0 }));
-    assert_eq!(rig.harness.ask(form).await.status, 429);
+    assert_eq!(guess().await, 429);
     let bad = rig
         .post(path, &ops, &json!({ "source": "everywhere" }))
         .await;
@@ -91,7 +97,7 @@ async fn an_administrator_sees_who_is_locked_out_and_lets_a_client_in_again() {
         .post(path, &ops, &json!({ "source": "127.0.0.1" }))
         .await;
     assert_eq!(ended.json(), json!({ "ended": 1 }));
-    assert_eq!(rig.harness.ask(form).await.status, 200);
+    assert_eq!(guess().await, 401);
     let lockouts = rig.get("/admin/v1/lockouts", &viewer).await.json();
     assert_eq!(lockouts["lockouts"], json!([]));
 
