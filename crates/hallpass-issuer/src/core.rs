@@ -3,6 +3,7 @@
 mod administration;
 mod applying;
 mod authorities;
+mod first;
 mod revocation_queue;
 mod revocations;
 mod uses;
@@ -10,7 +11,6 @@ mod uses;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use self::revocation_queue::RevocationQueue;
 use crate::settings::IssuerSettings;
@@ -27,13 +27,13 @@ use crate::authority::authorities::Authorities;
 use crate::clients::key_network::KeyNetwork;
 use crate::clients::registry::Registry;
 use crate::clients::secret::process_key;
-use crate::deny_list::{self, DenyList};
+use crate::deny_list::DenyList;
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
 use crate::key_upkeep::{self, Kept};
 use crate::keys::adoption::Verifiers;
-use crate::keys::record::{KeyRecord, KeyState};
+use crate::keys::record::KeyState;
 use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
 use crate::refresh_families::{RefreshFamilies, RefreshWork};
@@ -41,7 +41,7 @@ use crate::replays::Replays;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
-use crate::stored_clients::{Followed, Ingredients};
+use crate::stored_clients::Followed;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
 use crate::token::client_rate::ClientRate;
@@ -108,15 +108,16 @@ impl Core {
         let store = Store::open(settings.place(), settings.sealing_keys()).await?;
         let metrics = Metrics::new();
         let process_key = process_key()?;
-        let read = first_clients(settings, &store, &clock, (&process_key, &metrics));
+        let read = first::clients(settings, &store, &clock, (&process_key, &metrics));
         let (registry, network, followed_clients) = read.await?;
-        let trust = first_trust(settings, &urls, &clock, &registry).await?;
+        let trust = first::trust(settings, &urls, &clock, &registry).await?;
         let life = registry.longest_token_life();
-        let (verifiers, kept) = first_keys(settings, &store, clock.as_ref(), life).await?;
+        let (verifiers, kept) = first::keys(settings, &store, clock.as_ref(), life).await?;
         metrics.keys.set(&kept.records);
         let authorities = Authorities::first(settings, &store, clock.as_ref()).await?;
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
-        let (deny_list, revocations) = deny_list(&store, &kept.records, clock.as_ref()).await?;
+        let (deny_list, revocations) =
+            first::deny_list(&store, &kept.records, clock.as_ref()).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
         let (audit, writer) = queue::start(&settings.audit, settings.admin.is_some()).await?;
@@ -125,17 +126,6 @@ impl Core {
         let uses = Arc::<Uses>::default();
         let authenticator =
             Authenticator::new(&process_key, &urls, (&trust, &deny_list), &replays, &uses);
-        metrics.add_named(|registry| trust.metrics.register(registry));
-        metrics.add_named(|registry| replays.register(registry));
-        metrics.add(|registry| {
-            store.register(registry);
-            authorities.register(registry);
-            authenticator.register(registry);
-            proofs.register(registry);
-            audit.register(registry);
-            deny_list.register(registry);
-            refresh_families.register(registry);
-        });
         let core = Self {
             urls,
             start_settings: StartSettings::new(settings, &process_key),
@@ -170,7 +160,24 @@ impl Core {
             store,
             stopping: AtomicBool::new(false),
         };
+        core.register_parts();
         Ok((core, writer))
+    }
+
+    /// What its parts count is shown with its own.
+    fn register_parts(&self) {
+        let metrics = &self.metrics;
+        metrics.add_named(|registry| self.trust.metrics.register(registry));
+        metrics.add_named(|registry| self.replays().register(registry));
+        metrics.add(|registry| {
+            self.store.register(registry);
+            self.authorities.register(registry);
+            self.authenticator.register(registry);
+            self.proofs.register(registry);
+            self.audit.register(registry);
+            self.deny_list.register(registry);
+            self.refresh_families.register(registry);
+        });
     }
 
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
@@ -331,63 +338,6 @@ impl Core {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
-}
-
-/// The keys that it signs with at first, and who has fetched them.
-async fn first_keys(
-    settings: &IssuerSettings,
-    store: &Store,
-    clock: &dyn Clock,
-    life: Duration,
-) -> Result<(Verifiers, Kept), Error> {
-    let verifiers = Verifiers::of(store.verifiers().await?);
-    let kept = key_upkeep::keep_keys(settings, store, clock, life, &verifiers).await?;
-    Ok((verifiers, kept))
-}
-
-/// What is revoked now, and what the store says of it.
-async fn deny_list(
-    store: &Store,
-    keys: &[KeyRecord],
-    clock: &dyn Clock,
-) -> Result<(Arc<DenyList>, StoredRevocations), Error> {
-    let now = UnixTime::from(clock.now());
-    let (list, mut stored) = (DenyList::new()?, StoredRevocations::default());
-    store.read_revocations(&mut stored, now).await?;
-    let entries = stored.take_new().into_iter();
-    list.take(entries.chain(deny_list::tainted(keys, now)));
-    Ok((Arc::new(list), stored))
-}
-
-/// The other issuers that are believed at first.
-async fn first_trust(
-    settings: &IssuerSettings,
-    urls: &PublicUrls,
-    clock: &Arc<dyn Clock>,
-    registry: &Registry,
-) -> Result<Arc<Trust>, Error> {
-    let trust = Trust::default();
-    let trusted = trust
-        .prepare(&settings.trusted_issuers, urls, clock)
-        .await?;
-    registry.check_subjects(&trusted)?;
-    trust.swap(trusted);
-    Ok(Arc::new(trust))
-}
-
-/// The first registry, and what is kept of making it.
-async fn first_clients(
-    settings: &IssuerSettings,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    (process_key, metrics): (&hmac::Key, &Metrics),
-) -> Result<(Registry, KeyNetwork, Followed), Error> {
-    let of = Ingredients {
-        settings,
-        process_key,
-        metrics: &metrics.clients,
-    };
-    Followed::begin(of, store, &KeyNetwork::new(Arc::clone(clock))).await
 }
 
 fn moment(kept: &Kept) -> u64 {

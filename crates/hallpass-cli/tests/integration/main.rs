@@ -64,6 +64,8 @@ mod stop;
 mod store;
 #[cfg(test)]
 mod telemetry;
+#[cfg(test)]
+mod token_get;
 mod token_inspect;
 #[cfg(test)]
 mod token_verify;

@@ -327,7 +327,14 @@ impl ClientSettings {
             enabled: enabled?,
             written_at: section.position(),
         };
-        combinations::report(section, &client);
+        let asked = combinations::Asked {
+            client_id: &client.client_id,
+            grants: client.grant_types,
+            scope: &client.scope,
+            audiences: &client.audiences,
+            calls: &client.calls,
+        };
+        combinations::report(section, &asked);
         Some(client)
     }
 }

@@ -105,6 +105,26 @@ struct Plain {
     profile: Option<ClientProfile>,
 }
 
+impl Plain {
+    /// `None` where the registration has rules or names of its own.
+    fn of(registration: &Registration) -> Option<Self> {
+        let has_own_words = !registration.calls.is_empty() || !registration.claims.is_empty();
+        let has_names =
+            !registration.may_revoke.is_empty() || registration.certificate_names.is_some();
+        let is_plain = registration.exchange.is_empty() && !has_names && !has_own_words;
+        is_plain.then(|| Self {
+            scope: registration.scope.clone(),
+            audiences: registration.audiences.clone(),
+            grants: registration.grants,
+            token_life: registration.token_life,
+            refresh_life: registration.refresh_life,
+            is_dpop_bound: registration.is_dpop_bound,
+            is_certificate_bound: registration.is_certificate_bound,
+            profile: registration.profile,
+        })
+    }
+}
+
 /// What clients are made with.
 pub(crate) struct Making<'a> {
     pub(crate) metrics: &'a ClientMetrics,
@@ -198,6 +218,7 @@ impl Rights {
         registration: Registration,
         making: &mut Making<'_>,
     ) -> (ClientId, Authentication, Arc<Self>) {
+        let plain = Plain::of(&registration).filter(|_| !making.is_labelled);
         let Registration {
             client_id,
             scope,
@@ -215,19 +236,6 @@ impl Rights {
             certificate_names,
             authentication,
         } = registration;
-        let has_own_words = !calls.is_empty() || !claims.is_empty();
-        let has_names = !may_revoke.is_empty() || certificate_names.is_some();
-        let is_plain = exchange.is_empty() && !has_names && !has_own_words;
-        let plain = (is_plain && !making.is_labelled).then(|| Plain {
-            scope: scope.clone(),
-            audiences: audiences.clone(),
-            grants,
-            token_life,
-            refresh_life,
-            is_dpop_bound,
-            is_certificate_bound,
-            profile,
-        });
         if let Some(shared) = plain.as_ref().and_then(|plain| making.shared.0.get(plain)) {
             return (client_id, authentication, Arc::clone(shared));
         }

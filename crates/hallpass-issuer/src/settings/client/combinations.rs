@@ -1,13 +1,22 @@
 //! What a client may be registered for, and never could use.
 
 use hallpass_config::Section;
+use hallpass_token::{Audience, ClientId, Scope};
 
-use crate::clients::registration::GrantType;
-use crate::settings::client::ClientSettings;
+use crate::clients::registration::{ClientCall, GrantType, GrantTypes};
+
+/// What is held against each other.
+pub(super) struct Asked<'c> {
+    pub(super) client_id: &'c ClientId,
+    pub(super) grants: GrantTypes,
+    pub(super) scope: &'c Scope,
+    pub(super) audiences: &'c [Audience],
+    pub(super) calls: &'c [ClientCall],
+}
 
 /// Reports what could never count: whoever wrote it meant something else.
-pub(super) fn report(section: &Section<'_>, client: &ClientSettings) {
-    if !client.grant_types.contains(GrantType::ClientCredentials) {
+pub(super) fn report(section: &Section<'_>, client: &Asked<'_>) {
+    if !client.grants.contains(GrantType::ClientCredentials) {
         for key in ["audiences", "scopes", "calls", "claims"] {
             if section.has(key) {
                 let message = "is of no use without `client_credentials` in `grant-types`: it is about tokens that the client gets for itself";
@@ -26,7 +35,7 @@ pub(super) fn report(section: &Section<'_>, client: &ClientSettings) {
             "has the client itself: a token is never for who has it",
         );
     }
-    for call in &client.calls {
+    for call in client.calls {
         let name = call.audience.as_str();
         if name == id {
             section.problem(
