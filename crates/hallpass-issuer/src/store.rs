@@ -136,7 +136,14 @@ impl Store {
         keys: SealingKeys<'_>,
     ) -> Result<Self, Error> {
         Opening::check_exists(place)?;
-        Self::open(place, keys).await
+        let opening = Opening::begin(place, keys.current).await?;
+        let Opening { name, database, .. } = &opening;
+        // A database is there before any issuer has made its tables.
+        if matches!(place, Place::Postgres(_)) && Seal::read(name, database).await?.is_none() {
+            let store = name.clone();
+            return Err(Error::StoreMissing { store });
+        }
+        Self::proven(opening, keys.previous).await
     }
 
     /// The last step that the tables of a store go through.

@@ -179,6 +179,22 @@ async fn what_is_wrong_with_the_way_to_the_database_is_said_without_its_password
 }
 
 #[tokio::test]
+async fn a_command_makes_no_store_in_an_empty_database() {
+    let Some(server) = shared().await else {
+        return;
+    };
+    let name = server.database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = crate::harness::settings(&folder);
+    settings.database = Some(at(&server, name.clone()));
+    let report = key_report(&settings, &(Arc::new(test_clock()) as Arc<_>)).await;
+    let error = report.map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::StoreMissing { .. }), "{error}");
+    let tables = "select count(*) from information_schema.tables where table_schema = 'public'";
+    assert_eq!(server.sql(&name, tables).await, "0");
+}
+
+#[tokio::test]
 async fn a_password_file_is_read_again_for_each_connection() {
     let Some(server) = PostgresServer::start(&[]).await else {
         return;
