@@ -27,8 +27,6 @@ pub(crate) mod keys;
 pub(crate) mod secrets;
 mod spring;
 
-const REFRESH_LIFE: &str = "refresh-token-life-seconds";
-
 const OWN_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1). With a colon, a space, `%` or `+` in \
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
@@ -300,8 +298,8 @@ impl ClientSettings {
             false => Some(None),
         };
         let certificate_bound = section.flag("tls-client-certificate-bound-access-tokens");
-        let refresh_token_life = section.seconds(REFRESH_LIFE);
-        check_refresh(section, grant_types.as_deref());
+        let refresh_token_life = section.seconds(combinations::REFRESH_LIFE);
+        combinations::check_refresh(section, grant_types.as_deref());
         let exchange = read_exchange(section, issuers, grant_types.as_deref());
         let may_revoke = section.texts("may-revoke", |name| issuers.check_named(name));
         let certificate = certificate_names::read(section);
@@ -348,24 +346,6 @@ fn check_grant_type(text: &str) -> Result<GrantType, String> {
         let names = GrantType::ALL.map(|grant| format!("`{}`", grant.as_str()));
         format!("must be {}", names.join(" or "))
     })
-}
-
-/// A refresh token comes with what another grant brings.
-fn check_refresh(section: &Section<'_>, grant_types: Option<&[GrantType]>) {
-    let Some(grants) = grant_types else { return };
-    let refresh = GrantType::RefreshToken;
-    if !grants.contains(&refresh) && section.has(REFRESH_LIFE) {
-        section.problem(
-            REFRESH_LIFE,
-            "is of no use without `refresh_token` in `grant-types`",
-        );
-    }
-    if grants.contains(&refresh) && grants.iter().all(|grant| *grant == refresh) {
-        section.problem(
-            "grant-types",
-            "has nothing but `refresh_token`, which no other grant would ever bring",
-        );
-    }
 }
 
 /// The rules of `exchange`, which belong to their grants and the grants to them.

@@ -5,6 +5,8 @@ use hallpass_token::{Audience, ClientId, Scope};
 
 use crate::clients::registration::{ClientCall, GrantType, GrantTypes};
 
+pub(super) const REFRESH_LIFE: &str = "refresh-token-life-seconds";
+
 /// What is held against each other.
 pub(super) struct Asked<'c> {
     pub(super) client_id: &'c ClientId,
@@ -55,6 +57,24 @@ pub(super) fn report(section: &Section<'_>, client: &Asked<'_>) {
         section.problem(
             "scopes",
             "is of no use without `audiences`: each of `calls` has its own",
+        );
+    }
+}
+
+/// A refresh token comes with what another grant brings.
+pub(super) fn check_refresh(section: &Section<'_>, grant_types: Option<&[GrantType]>) {
+    let Some(grants) = grant_types else { return };
+    let refresh = GrantType::RefreshToken;
+    if !grants.contains(&refresh) && section.has(REFRESH_LIFE) {
+        section.problem(
+            REFRESH_LIFE,
+            "is of no use without `refresh_token` in `grant-types`",
+        );
+    }
+    if grants.contains(&refresh) && grants.iter().all(|grant| *grant == refresh) {
+        section.problem(
+            "grant-types",
+            "has nothing but `refresh_token`, which no other grant would ever bring",
         );
     }
 }
