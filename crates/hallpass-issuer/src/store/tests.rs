@@ -257,19 +257,6 @@ async fn a_sealing_key_that_others_can_read_is_named_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_store_that_another_process_holds_is_named_so_and_is_usable_afterwards() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("issuer.db");
-    let other = Store::open(&path, Some(KEY)).await.unwrap();
-    let begun = other.pool().begin_with("begin exclusive").await.unwrap();
-    let error = Store::open(&path, Some(KEY)).await.unwrap_err();
-    assert!(matches!(error, Error::StoreBusy { .. }), "{error:?}");
-    assert!(error.to_string().contains("issuer.db: another process"));
-    drop(begun);
-    Store::open(&path, Some(KEY)).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_short_key_leaves_nothing_behind_and_no_private_key_stands_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");

@@ -45,3 +45,16 @@ async fn trying_whether_it_can_be_written_leaves_no_trace_and_finds_what_is_in_t
     store.try_writing().await.unwrap();
     store.begin_write().await.map(|_| ()).unwrap();
 }
+
+#[tokio::test]
+async fn a_store_that_another_process_holds_is_named_so_and_is_usable_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let other = Store::open(&path, Some(KEY)).await.unwrap();
+    let begun = other.pool().begin_with("begin exclusive").await.unwrap();
+    let error = Store::open(&path, Some(KEY)).await.unwrap_err();
+    assert!(matches!(error, Error::StoreBusy { .. }), "{error:?}");
+    assert!(error.to_string().contains("issuer.db: another process"));
+    drop(begun);
+    Store::open(&path, Some(KEY)).await.unwrap();
+}
