@@ -1,12 +1,14 @@
 //! The values by which a store recognises its sealing key, and the sealed lists of its rows.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hallpass_token::Sealer;
 
 use super::database::{Database, begin_write};
-use super::query::{query, query_as};
+use super::query::{Query, query, query_as};
 use super::row_list::{RowList, Table, json};
 use super::sealed_rows::SealedRows;
 use super::transaction::Transaction;
@@ -202,52 +204,98 @@ pub(super) async fn check_whole(
     connection: &mut Transaction,
     sealer: &Sealer,
 ) -> Result<(), Error> {
+    let found = every_seal(name, connection).await?;
+    if connection.proven.is_some() {
+        return check_still(name, connection, &found);
+    }
     let sealed = value(name, connection, WHOLE).await?;
     let sealed = sealed.and_then(|sealed| sealer.open(&sealed, WHOLE.as_bytes()));
-    let now = digest_of_all(name, connection).await?;
-    match sealed.is_some_and(|sealed| *sealed == now.as_ref()) {
-        true => Ok(()),
-        false => Err(Error::StoreDamaged {
-            store: name.to_owned(),
-            problem: "a part of it was put back to what it was before, or changed from outside"
-                .to_owned(),
-        }),
+    if sealed.is_none_or(|sealed| *sealed != digest_of(&found).as_ref()) {
+        return Err(put_back(name));
     }
+    connection.proven = Some(found);
+    Ok(())
 }
 
-/// Seals all lists and seals as they are now; only after [`check_whole`] in the same transaction.
+/// Seals all lists and seals: those that were proven in this transaction, with what it has changed of them, and never what stands there now. Only where
+/// nothing could be proven, in a store that is being made or is of an older version, they are taken as they are.
+///
+/// # Errors
+/// [`Error::StoreDamaged`] when others stand there: somebody else wrote them meanwhile, or has the database do so.
 pub(super) async fn put_whole(
     name: &str,
     connection: &mut Transaction,
     sealer: &Sealer,
 ) -> Result<(), Error> {
-    let now = digest_of_all(name, connection).await?;
-    let sealed = sealer.seal(now.as_ref(), WHOLE.as_bytes())?;
-    put(name, connection, WHOLE, &sealed).await
+    let digest = match &connection.proven {
+        Some(proven) => digest_of(proven),
+        None => digest_of(&every_seal(name, connection).await?),
+    };
+    let sealed = sealer.seal(digest.as_ref(), WHOLE.as_bytes())?;
+    put(name, connection, WHOLE, &sealed).await?;
+    // What is not noticed here, since it comes later, does not fit what was sealed.
+    let found = every_seal(name, connection).await?;
+    check_still(name, connection, &found)
 }
 
-/// Of what stands there: each seal is another one whenever it is written, since it is sealed with a new nonce.
-async fn digest_of_all(name: &str, connection: &mut Transaction) -> Result<digest::Digest, Error> {
-    let lists = [
-        Table::SigningKeys,
-        Table::Clients,
-        Table::CertificateAuthorities,
-    ];
-    let [keys, clients, authorities] = lists.map(Table::list_name);
+/// Whether what was `found` is what was proven before, with the changes since then.
+fn check_still(
+    name: &str,
+    connection: &Transaction,
+    found: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    match connection.proven.as_ref().is_none_or(|it| it == found) {
+        true => Ok(()),
+        false => Err(put_back(name)),
+    }
+}
+
+fn put_back(name: &str) -> Error {
+    Error::StoreDamaged {
+        store: name.to_owned(),
+        problem: "a part of it was put back to what it was before, or changed from outside"
+            .to_owned(),
+    }
+}
+
+/// The names of what is under the seal of all.
+fn seal_names() -> [&'static str; 5] {
     let [revocations, families] = SealedRows::EVERY.map(SealedRows::seal_name);
-    let mut rows: Vec<(String, String)> =
-        query_as("select name, value from store_meta where name in ($1, $2, $3, $4, $5)")
-            .bind(keys)
-            .bind(clients)
-            .bind(revocations)
-            .bind(families)
-            .bind(authorities)
-            .fetch_all(connection)
-            .await
-            .map_err(|source| Error::store(name, source))?;
-    // Not by the database, each of which sorts texts in its own order.
-    rows.sort_unstable();
-    Ok(digest::digest(&digest::SHA256, json(&rows).as_bytes()))
+    [
+        Table::SigningKeys.list_name(),
+        Table::Clients.list_name(),
+        revocations,
+        families,
+        Table::CertificateAuthorities.list_name(),
+    ]
+}
+
+/// All that is under the seal of all, as it stands there.
+async fn every_seal(
+    name: &str,
+    connection: &mut Transaction,
+) -> Result<BTreeMap<String, String>, Error> {
+    let sql = "select name, value from store_meta where name in ($1, $2, $3, $4, $5)";
+    let asked = seal_names().into_iter().fold(query_as(sql), Query::bind);
+    let rows: Vec<(String, String)> = asked
+        .fetch_all(connection)
+        .await
+        .map_err(|source| Error::store(name, source))?;
+    let mut seals = BTreeMap::new();
+    for (key, value) in rows {
+        // The database need not keep its own constraints: which of two would be believed is not left to it.
+        if seals.insert(key, value).is_some() {
+            return Err(put_back(name));
+        }
+    }
+    Ok(seals)
+}
+
+/// Each seal is another one whenever it is written, since it is sealed with a new nonce.
+fn digest_of(seals: &BTreeMap<String, String>) -> digest::Digest {
+    // In the order of their names: not by the database, each of which sorts texts in its own order.
+    let rows: Vec<_> = seals.iter().collect();
+    digest::digest(&digest::SHA256, json(&rows).as_bytes())
 }
 
 /// Says that all of it is under one seal from now on.
@@ -278,12 +326,15 @@ pub(super) async fn put_list(
     put(name, connection, table.list_name(), &sealed).await
 }
 
-/// What `store_meta` has under `key`.
+/// What `store_meta` has under `key`; of what was proven in this transaction, what that was.
 pub(super) async fn value(
     name: &str,
     connection: &mut Transaction,
     key: &str,
 ) -> Result<Option<String>, Error> {
+    if let Some(proven) = connection.proven.as_ref().filter(|_| is_seal(key)) {
+        return Ok(proven.get(key).cloned());
+    }
     let found: Option<(String,)> = query_as("select value from store_meta where name = $1")
         .bind(key)
         .fetch_optional(connection)
@@ -304,7 +355,16 @@ pub(super) async fn put(
     )
     .bind(key)
     .bind(value)
-    .execute(connection)
+    .execute(&mut *connection)
     .await
-    .map_err(|source| Error::store(name, source))
+    .map_err(|source| Error::store(name, source))?;
+    if let Some(proven) = connection.proven.as_mut().filter(|_| is_seal(key)) {
+        proven.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(())
+}
+
+/// Whether it is under the seal of all.
+fn is_seal(key: &str) -> bool {
+    seal_names().contains(&key)
 }

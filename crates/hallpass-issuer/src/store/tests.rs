@@ -11,6 +11,7 @@ use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
 mod another_key;
+mod exchanged_seals;
 mod followed_clients;
 mod made_up_tables;
 mod moved;

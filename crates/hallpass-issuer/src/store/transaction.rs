@@ -1,5 +1,7 @@
 //! A transaction of the database below the store, whichever that is. What is done in it is asked by [`query`](super::query).
 
+use std::collections::BTreeMap;
+
 use sqlx::Sqlite;
 
 use super::pg_transaction::PgTransaction;
@@ -9,6 +11,9 @@ pub(crate) struct Transaction {
     pub(super) of: Of,
     /// Whether a statement of it failed. Then it cannot be committed: what is left of it is not what was meant.
     pub(super) has_failed: bool,
+    /// The lists and seals of the store, once they were proven in it, with what it has changed of them. They are sealed as they stand here, and not as
+    /// they are read back: whoever writes the database may have exchanged them meanwhile.
+    pub(super) proven: Option<BTreeMap<String, String>>,
 }
 
 /// Which database it is of.
@@ -45,6 +50,7 @@ impl From<sqlx::Transaction<'static, Sqlite>> for Transaction {
         Self {
             of: Of::Sqlite(transaction),
             has_failed: false,
+            proven: None,
         }
     }
 }
@@ -54,6 +60,7 @@ impl From<PgTransaction> for Transaction {
         Self {
             of: Of::Postgres(transaction),
             has_failed: false,
+            proven: None,
         }
     }
 }
