@@ -215,6 +215,14 @@ impl Store {
         Ok(transaction)
     }
 
+    /// A transaction that writes rows that nothing seals; it is to be short.
+    async fn begin_notes(&self) -> Result<Transaction, Error> {
+        let begun = self.counted()?.begin_notes().await;
+        let transaction = begun.map_err(|source| self.failed(source))?;
+        self.look_at_place().await?;
+        Ok(transaction)
+    }
+
     /// Holds the rows `found` against their sealed list, and that against the rest of the store.
     async fn check_list(
         &self,

@@ -6,6 +6,7 @@
 mod seen;
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hallpass_token::{Scope, UnixTime};
@@ -106,9 +107,9 @@ impl Uses {
         self.seen.noted(hash);
     }
 
-    /// What is to be written down; it is forgotten here.
-    pub(crate) fn take(&self) -> (Vec<SecretUse>, Vec<EdgeUse>) {
-        let Noted { secrets, edges } = std::mem::take(&mut *self.noted());
+    /// What is to be written down; it is forgotten here once it is said to be written.
+    pub(crate) fn take(&self) -> Taken<'_> {
+        let Noted { secrets, edges } = mem::take(&mut *self.noted());
         let secrets = secrets
             .into_iter()
             .map(|((client_id, secret), used_at)| SecretUse {
@@ -123,11 +124,15 @@ impl Uses {
             first_used: day,
             last_used: day,
         });
-        (secrets.collect(), edges.collect())
+        Taken {
+            uses: self,
+            secrets: secrets.collect(),
+            edges: edges.collect(),
+        }
     }
 
     /// What was taken and could not be written down.
-    pub(crate) fn put_back(&self, secrets: Vec<SecretUse>, edges: Vec<EdgeUse>) {
+    fn put_back(&self, secrets: Vec<SecretUse>, edges: Vec<EdgeUse>) {
         let mut noted = self.noted();
         for secret in secrets {
             let key = (secret.client_id.into(), secret.secret);
@@ -149,6 +154,29 @@ impl Uses {
     }
 }
 
+/// What was taken to be written down. Dropped, whether it could not be written or nobody waits for that any more, it is noted again.
+#[derive(Debug)]
+pub(crate) struct Taken<'u> {
+    uses: &'u Uses,
+    pub(crate) secrets: Vec<SecretUse>,
+    pub(crate) edges: Vec<EdgeUse>,
+}
+
+impl Taken<'_> {
+    /// All of it was written down.
+    pub(crate) fn written(mut self) {
+        self.secrets.clear();
+        self.edges.clear();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let (secrets, edges) = (mem::take(&mut self.secrets), mem::take(&mut self.edges));
+        self.uses.put_back(secrets, edges);
+    }
+}
+
 /// The number of the day, since 1970.
 const fn day_of(now: UnixTime) -> u64 {
     now.as_secs() / SECONDS_PER_DAY
@@ -162,6 +190,26 @@ mod tests {
         UnixTime::from_secs(seconds)
     }
 
+    /// What is written down then.
+    fn written(uses: &Uses) -> (Vec<SecretUse>, Vec<EdgeUse>) {
+        let taken = uses.take();
+        let all = (taken.secrets.clone(), taken.edges.clone());
+        taken.written();
+        all
+    }
+
+    #[test]
+    fn what_was_taken_and_not_written_is_noted_again() {
+        let uses = Uses::default();
+        uses.saw_secret("a", (b"kept", false), at(1));
+        uses.saw_token("a", ("b", &Scope::empty()), at(1));
+        // As when a write is given up in the middle.
+        drop(uses.take());
+        let (secrets, edges) = written(&uses);
+        assert_eq!((secrets.len(), edges.len()), (1, 1));
+        assert_eq!(written(&uses), (Vec::new(), Vec::new()));
+    }
+
     #[test]
     fn a_token_is_noted_once_by_the_day_and_what_was_taken_is_forgotten() {
         let uses = Uses::default();
@@ -171,7 +219,7 @@ mod tests {
             uses.saw_token("a", ("b", &scope), at(now));
             uses.saw_token("a", ("c", &Scope::empty()), at(now));
         }
-        let (_, mut edges) = uses.take();
+        let (_, mut edges) = written(&uses);
         edges.sort_by_key(|edge| (edge.audience.clone(), edge.scope.clone()));
         let told: Vec<_> = edges
             .iter()
@@ -184,11 +232,19 @@ mod tests {
         ];
         assert_eq!(told, expected);
         uses.saw_token("a", ("b", &scope), at(now + 60));
-        assert_eq!(uses.take(), (Vec::new(), Vec::new()), "known of this day");
+        assert_eq!(
+            written(&uses),
+            (Vec::new(), Vec::new()),
+            "known of this day"
+        );
         uses.saw_token("a", ("b", &scope), at(now + SECONDS_PER_DAY));
-        assert_eq!(uses.take().1.len(), 2);
+        assert_eq!(written(&uses).1.len(), 2);
         uses.put_back(Vec::new(), edges);
-        assert_eq!(uses.take().1.len(), 3, "what was not written is not lost");
+        assert_eq!(
+            written(&uses).1.len(),
+            3,
+            "what was not written is not lost"
+        );
     }
 
     #[test]
@@ -196,7 +252,7 @@ mod tests {
         let uses = Uses::default();
         let saw = |kept: &str, ends, seconds| {
             uses.saw_secret("a", (kept.as_bytes(), ends), at(SECONDS_PER_DAY + seconds));
-            uses.take().0.len()
+            written(&uses).0.len()
         };
         assert_eq!((saw("new", false, 0), saw("old", true, 0)), (1, 1));
         assert_eq!((saw("new", false, 59), saw("old", true, 59)), (0, 0));
@@ -211,12 +267,12 @@ mod tests {
             uses.saw_secret(&number.to_string(), (b"kept", false), at(1));
             uses.saw_token(&number.to_string(), ("b", &Scope::empty()), at(1));
         }
-        let (secrets, edges) = uses.take();
+        let (secrets, edges) = written(&uses);
         assert_eq!((secrets.len(), edges.len()), (MAX_NOTED, MAX_NOTED));
         let last = MAX_NOTED.to_string();
         uses.saw_secret(&last, (b"kept", false), at(2));
         uses.saw_token(&last, ("b", &Scope::empty()), at(2));
-        let (secrets, edges) = uses.take();
+        let (secrets, edges) = written(&uses);
         assert_eq!(
             (secrets.len(), edges.len()),
             (1, 1),

@@ -35,6 +35,14 @@ impl Database {
         }
     }
 
+    /// A transaction that writes rows that nothing seals: where writers of the others take turns, it keeps none of them waiting.
+    pub(super) async fn begin_notes(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.begin_write().await,
+            Self::Postgres(database) => database.begin_notes().await,
+        }
+    }
+
     /// Changes whenever another process has written.
     pub(super) async fn written(&self) -> Result<Written, sqlx::Error> {
         match self {

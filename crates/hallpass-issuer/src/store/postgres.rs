@@ -45,6 +45,9 @@ const BEGIN_WRITE: &str = "begin isolation level read committed read write; \
 const BEGIN_WRITE_RUNNING: &str = "begin isolation level read committed read write; \
      set local lock_timeout = '750ms'; set local idle_in_transaction_session_timeout = '5s'; \
      select 1 from store_meta where name = 'seal_salt' for update";
+/// A writer of what nothing seals, who needs no turn.
+const BEGIN_NOTES: &str = "begin isolation level read committed read write; \
+     set local lock_timeout = '750ms'; set local idle_in_transaction_session_timeout = '5s'";
 /// Only one process at a time makes the tables, or finds them made. The number is "hallpass" in ASCII.
 const START_LOCK: &str = "set lock_timeout = '10s'; select pg_advisory_lock(7521412065683141491)";
 
@@ -120,6 +123,10 @@ impl PostgresDatabase {
             true => self.begin_with(BEGIN_WRITE_RUNNING).await,
             false => self.begin_with(BEGIN_WRITE).await,
         }
+    }
+
+    pub(super) async fn begin_notes(&self) -> Result<Transaction, sqlx::Error> {
+        self.begin_with(BEGIN_NOTES).await
     }
 
     async fn begin_with(&self, sql: &'static str) -> Result<Transaction, sqlx::Error> {

@@ -11,7 +11,7 @@ use super::pg_transaction::within;
 use super::transaction::{Of, Transaction};
 
 /// A value of a statement; `None` is null.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
     Text(Option<String>),
     Number(Option<i64>),

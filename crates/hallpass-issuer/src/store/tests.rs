@@ -15,6 +15,13 @@ mod exchanged_seals;
 mod followed_clients;
 mod made_up_tables;
 mod moved;
+mod on_postgres;
+#[path = "../../../../tests/postgres/server.rs"]
+#[expect(
+    dead_code,
+    reason = "what is done to a server is a matter of the tests over sockets"
+)]
+mod postgres_server;
 mod refresh_tokens;
 mod revocations;
 mod sealed_clients;

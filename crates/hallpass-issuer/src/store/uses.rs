@@ -3,9 +3,10 @@
 //! These rows are on no sealed list: they decide nothing, and whoever writes them can only mislead a person who looks.
 
 use hallpass_token::UnixTime;
+use sqlx::AssertSqlSafe;
 
 use super::Store;
-use super::query::{query, query_as};
+use super::query::{Query, Value, query, query_as};
 use crate::error::Error;
 use crate::uses::{EdgeUse, SecretUse};
 
@@ -13,6 +14,19 @@ use crate::uses::{EdgeUse, SecretUse};
 const KEPT_SECONDS: u64 = 400 * 24 * 60 * 60;
 /// Stands for all clients: when uses were noted first.
 const SINCE: &str = "";
+
+/// How many rows one statement writes: others who write the same file wait no longer than for that.
+const ROWS_AT_ONCE: usize = 200;
+/// What stands before the rows, and what behind.
+const PUT_SECRETS: (&str, &str) = (
+    "insert into secret_uses (client_id, secret, used_at)",
+    "on conflict (client_id, secret) do update set used_at = excluded.used_at where secret_uses.used_at < excluded.used_at",
+);
+const PUT_EDGES: (&str, &str) = (
+    "insert into edge_uses (client_id, audience, scope, first_used, last_used)",
+    "on conflict (client_id, audience, scope) do update set last_used = excluded.last_used \
+     where edge_uses.last_used < excluded.last_used",
+);
 
 /// What was written down of ways from clients to services.
 #[derive(Debug, Default)]
@@ -23,26 +37,19 @@ pub(crate) struct KeptEdges {
 }
 
 impl Store {
-    /// Writes down what was used. Of two notes of one thing the later counts.
+    /// Writes down what was used, of each thing one note. Of two notes of one thing that were written the later counts.
+    ///
+    /// In many transactions, none of which keeps other writers waiting. After an error some of it is written; to write all of it again does no harm.
     pub(crate) async fn put_uses(
         &self,
         secrets: &[SecretUse],
         edges: &[EdgeUse],
         now: UnixTime,
     ) -> Result<(), Error> {
-        let failed = |source| self.failed(source);
-        let mut transaction = self.begin_write().await?;
-        for secret in secrets {
-            query(
-                "insert into secret_uses (client_id, secret, used_at) values ($1, $2, $3) on conflict (client_id, secret) do update \
-                 set used_at = excluded.used_at where secret_uses.used_at < excluded.used_at",
-            )
-            .bind(&secret.client_id)
-            .bind(secret.secret.to_string())
-            .bind(seconds(secret.used_at))
-            .execute(&mut transaction)
-            .await
-            .map_err(failed)?;
+        let mut secrets: Vec<[Value; 3]> = secrets.iter().map(secret_values).collect();
+        secrets.sort_unstable();
+        for rows in secrets.chunks(ROWS_AT_ONCE) {
+            self.put_rows(PUT_SECRETS, rows).await?;
         }
         let since = EdgeUse {
             client_id: SINCE.to_owned(),
@@ -51,22 +58,40 @@ impl Store {
             first_used: now,
             last_used: now,
         };
-        for edge in edges.iter().chain([&since]) {
-            query(
-                "insert into edge_uses (client_id, audience, scope, first_used, last_used) values ($1, $2, $3, $4, $5) \
-                 on conflict (client_id, audience, scope) do update set last_used = excluded.last_used \
-                 where edge_uses.last_used < excluded.last_used",
-            )
-            .bind(&edge.client_id)
-            .bind(&edge.audience)
-            .bind(&edge.scope)
-            .bind(seconds(edge.first_used))
-            .bind(seconds(edge.last_used))
-            .execute(&mut transaction)
-            .await
-            .map_err(failed)?;
+        let edges = edges.iter().chain([&since]);
+        let mut edges: Vec<[Value; 5]> = edges.map(edge_values).collect();
+        // Whoever writes the same rows at the same time takes them in the same order, and neither waits for the other without an end.
+        edges.sort_unstable();
+        for rows in edges.chunks(ROWS_AT_ONCE) {
+            self.put_rows(PUT_EDGES, rows).await?;
         }
+        self.forget_uses(now).await
+    }
+
+    /// One statement in a transaction of its own.
+    async fn put_rows<const N: usize>(
+        &self,
+        (insert, on_conflict): (&str, &str),
+        rows: &[[Value; N]],
+    ) -> Result<(), Error> {
+        let places = (0..rows.len()).map(|row| {
+            let places: Vec<_> = (1..=N).map(|at| format!("${}", row * N + at)).collect();
+            format!("({})", places.join(", "))
+        });
+        let places: Vec<_> = places.collect();
+        let sql = format!("{insert} values {} {on_conflict}", places.join(", "));
+        let values = rows.iter().flatten().cloned();
+        let put = values.fold(query(AssertSqlSafe(sql)), Query::bind);
+        let failed = |source| self.failed(source);
+        let mut transaction = self.begin_notes().await?;
+        put.execute(&mut transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn forget_uses(&self, now: UnixTime) -> Result<(), Error> {
+        let failed = |source| self.failed(source);
         let forgotten = UnixTime::from_secs(now.as_secs().saturating_sub(KEPT_SECONDS));
+        let mut transaction = self.begin_notes().await?;
         for sql in [
             "delete from secret_uses where used_at < $1",
             "delete from edge_uses where last_used < $1",
@@ -129,6 +154,24 @@ impl Store {
         }
         Ok(kept)
     }
+}
+
+fn secret_values(secret: &SecretUse) -> [Value; 3] {
+    [
+        Value::from(&secret.client_id),
+        secret.secret.to_string().into(),
+        seconds(secret.used_at).into(),
+    ]
+}
+
+fn edge_values(edge: &EdgeUse) -> [Value; 5] {
+    [
+        Value::from(&edge.client_id),
+        Value::from(&edge.audience),
+        Value::from(&edge.scope),
+        seconds(edge.first_used).into(),
+        seconds(edge.last_used).into(),
+    ]
 }
 
 fn seconds(moment: UnixTime) -> i64 {

@@ -1,0 +1,63 @@
+//! What a real PostgreSQL lets others do at the same time.
+
+use std::sync::Arc;
+
+use hallpass_config::Secret;
+
+use super::postgres_server::{PASSWORD, PostgresServer, USER, shared};
+use super::*;
+use crate::settings::database::DatabaseSettings;
+use crate::uses::EdgeUse;
+
+/// A store in a database of its own, and where that is. `None` without a server, which is said loudly.
+async fn opened() -> Option<(Arc<PostgresServer>, DatabaseSettings, Store)> {
+    let server = shared().await?;
+    let settings = DatabaseSettings {
+        host: "127.0.0.1".to_owned(),
+        port: server.port,
+        name: server.database().await,
+        username: USER.to_owned(),
+        password: Secret::new(PASSWORD),
+        password_file: None,
+        tls: None,
+    };
+    let store = Store::open(Place::Postgres(&settings), Some(KEY)).await;
+    Some((server, settings, store.unwrap()))
+}
+
+#[tokio::test]
+async fn uses_are_written_down_while_another_one_writes_and_in_pieces() {
+    let Some((_server, _, store)) = opened().await else {
+        return;
+    };
+    let edge = |number: usize| EdgeUse {
+        client_id: format!("client-{number}"),
+        audience: "b".to_owned(),
+        scope: "read".to_owned(),
+        first_used: UnixTime::from_secs(7),
+        last_used: UnixTime::from_secs(7),
+    };
+    let mut edges: Vec<_> = (0..450).map(edge).collect();
+    // It has the lock of all writers, and keeps it however slow the machine is.
+    let mut writer = store.begin_write().await.unwrap();
+    let patience = query::query("set local idle_in_transaction_session_timeout = 0");
+    patience.execute(&mut writer).await.unwrap();
+    let now = UnixTime::from_secs(9);
+    store.put_uses(&[], &edges, now).await.unwrap();
+    edges.truncate(3);
+    edges[0].last_used = UnixTime::from_secs(8);
+    edges[1].last_used = UnixTime::from_secs(6);
+    store.put_uses(&[], &edges, now).await.unwrap();
+    writer.rollback().await.unwrap();
+    let kept = store.edge_uses().await.unwrap();
+    assert_eq!(kept.since, Some(now));
+    assert_eq!(kept.edges.len(), 450);
+    let last = |id: &str| {
+        let of = |edge: &&EdgeUse| edge.client_id == id;
+        kept.edges.iter().find(of).unwrap().last_used.as_secs()
+    };
+    assert_eq!(
+        ["client-0", "client-1", "client-2", "client-449"].map(last),
+        [8, 7, 7, 7]
+    );
+}
