@@ -48,8 +48,11 @@ const BEGIN_WRITE_RUNNING: &str = "begin isolation level read committed read wri
 /// A writer of what nothing seals, who needs no turn.
 const BEGIN_NOTES: &str = "begin isolation level read committed read write; \
      set local lock_timeout = '750ms'; set local idle_in_transaction_session_timeout = '5s'";
-/// Only one process at a time makes the tables, or finds them made. The number is "hallpass" in ASCII.
-const START_LOCK: &str = "set lock_timeout = '10s'; select pg_advisory_lock(7521412065683141491)";
+/// Only one process at a time makes the tables, or finds them made. The number is "hallpass" in ASCII. From a machine that lost its power no word
+/// comes, and by itself the server would ask after two hours: half a minute later the lock is free.
+const START_LOCK: &str = "set lock_timeout = '10s'; \
+     set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 4; \
+     select pg_advisory_lock(7521412065683141491)";
 
 /// A database that is open.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ pub(super) struct PostgresDatabase {
 
 /// Keeps other processes from opening the database while it lives: the connection that has the lock.
 pub(super) struct StartLock {
-    _connection: PgConnection,
+    pub(super) _connection: PgConnection,
 }
 
 /// Opens the one that is called `name`. Whoever starts beside a database waits until that is there.

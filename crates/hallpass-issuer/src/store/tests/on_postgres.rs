@@ -61,3 +61,27 @@ async fn uses_are_written_down_while_another_one_writes_and_in_pieces() {
         [8, 7, 7, 7]
     );
 }
+
+#[tokio::test]
+async fn the_server_asks_after_who_holds_the_start_lock() {
+    let Some((_server, settings, _store)) = opened().await else {
+        return;
+    };
+    let opened = postgres::open("of a test", &settings).await;
+    let (
+        _database,
+        postgres::StartLock {
+            _connection: mut connection,
+        },
+    ) = opened.unwrap();
+    let mut said = Vec::new();
+    for setting in ["idle", "interval", "count"] {
+        let show = sqlx::AssertSqlSafe(format!("show tcp_keepalives_{setting}"));
+        let shown: String = sqlx::query_scalar(show)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        said.push(shown);
+    }
+    assert_eq!(said, ["10", "5", "4"]);
+}
