@@ -20,7 +20,7 @@ async fn rows_that_somebody_else_wrote_are_not_believed_there_either() {
     for (sql, says) in [
         (
             "insert into clients (client_id, scope, token_life_seconds, created_at) values ('x', 'read', 60, 1)",
-            "\"x\" was not written by this issuer",
+            "\"x\" was changed from outside",
         ),
         (
             "update signing_keys set created_at = 1",
