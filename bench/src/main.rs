@@ -11,6 +11,7 @@ mod feign_call;
 mod feign_throughput;
 mod gateway;
 mod issuers;
+mod many_clients;
 mod measure;
 mod mutual_tls;
 mod outages;
@@ -37,7 +38,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 28] = [
+const MEASUREMENTS: [(&str, Measurement); 29] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -61,6 +62,8 @@ const MEASUREMENTS: [(&str, Measurement); 28] = [
     ("gateway-part", gateway::parts::serve),
     // Not among `all`: it wants other issuers, `wrk` and the executable beside it.
     ("issuers", issuers::run),
+    // Not among `all`: it takes minutes, and wants the executable beside it.
+    ("many-clients", many_clients::run),
     // Not among `all`: it takes three minutes.
     ("mutual-tls", mutual_tls::run),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
