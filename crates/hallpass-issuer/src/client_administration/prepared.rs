@@ -67,12 +67,13 @@ impl PreparedChange {
         }
     }
 
-    /// Whether it would leave everything as it is.
+    /// Whether it would leave everything as it is. What ends tokens does something, whatever the registration is already: those of a client that
+    /// was disabled before and kept them, too.
     pub(crate) fn is_nothing(&self) -> bool {
         let documents = self.before.as_ref().zip(self.after.as_ref());
         let is_same = |(before, after): (&ClientDocument, &ClientDocument)| {
             before.changes_to(after).is_empty()
         };
-        documents.is_some_and(is_same) && !self.changes_secrets
+        documents.is_some_and(is_same) && !self.changes_secrets && !self.ends_tokens
     }
 }

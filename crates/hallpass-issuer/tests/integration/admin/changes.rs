@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use super::clients::{PATH, if_match, order};
 use super::{JSON, Rig, bearer, problem, refused};
 use crate::harness::request;
 
@@ -90,4 +91,38 @@ async fn while_the_store_does_not_take_a_change_it_is_503_and_the_status_says_wh
     tokio::time::timeout(Duration::from_secs(30), back())
         .await
         .unwrap();
+}
+
+/// A client that is disabled already may still have tokens: a merge patch and `keep_tokens` leave them.
+#[tokio::test]
+async fn disabling_a_client_ends_its_tokens_although_it_is_disabled_already() {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let added = rig.add(&token, &order()).await;
+    let line = format!("PATCH {PATH}/order");
+    let off = json!({"enabled": false});
+    let mut last = rig.send(&line, &token, &if_match(&added), &off).await;
+    assert_eq!(last.json()["client"]["enabled"], json!(false));
+    let revocations = async || {
+        let list = rig.get("/admin/v1/revocations", &token).await.json();
+        let entries = list["revocations"].as_array().unwrap().clone();
+        let befores = entries.iter().map(|it| it["issued_before"].as_u64());
+        befores.map(Option::unwrap).collect::<Vec<_>>()
+    };
+    assert!(revocations().await.is_empty());
+    let line = format!("POST {PATH}/order/disable");
+    let mut entries = Vec::new();
+    for _ in 0..2 {
+        rig.harness.clock.advance(Duration::from_secs(30));
+        let keep = json!({"keep_tokens": true});
+        rig.send(&line, &token, &if_match(&last), &keep).await;
+        assert_eq!(revocations().await, entries, "what it has is left to it");
+        let end = json!({"keep_tokens": false});
+        last = rig.send(&line, &token, &if_match(&last), &end).await;
+        assert_eq!(last.status, 200);
+        let before = entries.first().copied();
+        entries = revocations().await;
+        assert_eq!(entries.len(), 1);
+        assert!(Some(entries[0]) > before, "{entries:?}: as of now");
+    }
 }
