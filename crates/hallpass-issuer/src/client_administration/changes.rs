@@ -31,6 +31,12 @@ use crate::store::client_changes::{ClientChange, KeptClient};
 use crate::uses::SecretUse;
 
 const ENABLED: &str = "enabled";
+/// How long after a change tokens may still be issued by what there was before: the change waits for its turn and is committed after its moment was
+/// taken, and another issuer on the same store learns of it at its next look, a fifth of a second later. Clocks of issuers differ by a little, too.
+///
+/// What it costs: who is enabled again or registered anew within these seconds gets tokens that are refused, until it asks again after them. A
+/// client that stays disabled or deleted gets none in any case, and a secret that is followed by another one ends no tokens.
+const UNTIL_IT_COUNTS: Duration = Duration::from_secs(5);
 
 /// The clients of a store, for who changes them.
 #[derive(Clone, Copy, Debug)]
@@ -385,8 +391,7 @@ fn all_until_now(client_id: &ClientId, now: UnixTime) -> Revocation {
     Revocation {
         kind,
         digest: RevocationDigest::new(kind, client_id.as_str()),
-        // Of this second too: what was issued in it before now looks like what will be.
-        issued_before: Some(now.saturating_add(Duration::from_secs(1))),
+        issued_before: Some(now.saturating_add(UNTIL_IT_COUNTS)),
         ends_at: deny_list::end_of_all_until(now),
     }
 }

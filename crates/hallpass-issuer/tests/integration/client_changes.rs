@@ -221,7 +221,7 @@ async fn a_disabled_client_is_refused_as_an_unknown_one_and_what_it_has_ends() {
     assert_eq!(refused.snapshot(), unknown.snapshot());
     assert_eq!(harness.ask_as("batch", &secret, &form).await.status, 401);
     // Its grants do not come back with it.
-    harness.clock.advance(Duration::from_secs(2));
+    harness.clock.advance(Duration::from_secs(6));
     let enable = ClientChangeRequest::Enable { client_id: "batch" };
     change(&harness, enable, None).await.unwrap();
     until(|| harness.ask_as("batch", &secret, FORM), 200).await;
@@ -247,7 +247,7 @@ async fn a_client_that_is_deleted_and_registered_anew_does_not_go_on_with_what_i
         fault(change(&harness, delete, None).await),
         ClientFault::Unknown
     );
-    harness.clock.advance(Duration::from_secs(2));
+    harness.clock.advance(Duration::from_secs(6));
     let secret = add(&harness, &entry).await;
     until(|| harness.ask_as("batch", &secret, FORM), 200).await;
     let form = format!("grant_type=refresh_token&refresh_token={refresh}");
