@@ -95,8 +95,7 @@ pub(in crate::admin) async fn add_client(
     let registration: Map<String, Value> = read(&body)?;
     let key = key_of(&headers)?;
     let text = text_of(&body)?;
-    let id = registration.get(CLIENT_ID).and_then(Value::as_str);
-    let what = What::new("client_add").to(id.unwrap_or_default());
+    let what = What::new("client_add").to(id_of(&registration)?);
     let (for_memory, actor) = (Arc::clone(&desk), call.actor.whose());
     let made = desk.change(call, what, async move |core| {
         let attempt = key.as_deref().map(|key| (actor.as_str(), key));
@@ -381,6 +380,17 @@ fn text_of(object: &[u8]) -> Result<String, Problem> {
     let text = std::str::from_utf8(object);
     let text = text.map_err(|_| Problem::with(AdminFault::InvalidRequest, "it is not UTF-8"))?;
     Ok(format!("[{text}]"))
+}
+
+/// The name of a client, as audit events call it: written as in this documentation, not in one of the ways that files may have besides.
+fn id_of(registration: &Map<String, Value>) -> Result<&str, Problem> {
+    let id = registration.get(CLIENT_ID).and_then(Value::as_str);
+    id.ok_or_else(|| {
+        Problem::with(
+            AdminFault::InvalidClient,
+            "client-id is missing, or no text",
+        )
+    })
 }
 
 /// A client keeps its name.

@@ -131,3 +131,39 @@ async fn disabling_a_client_ends_its_tokens_although_it_is_disabled_already() {
         assert!((now + 2..now + 10).contains(&entries[0]), "{entries:?}");
     }
 }
+
+/// Audit events call a client by the key `client-id`: by another way of writing it nobody makes one that the log does not name.
+#[tokio::test]
+async fn a_client_is_registered_under_the_name_that_the_audit_log_has() {
+    let (log, guard) = crate::audit::Log::begin();
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let added = rig.add(&token, &order()).await;
+    assert_eq!(added.status, 201);
+    let invalid = refused(422, "invalid_client");
+    for (name, beside) in [
+        ("clientId", None),
+        ("client_id", None),
+        ("CLIENT-ID", None),
+        ("clientId", Some("harmless")),
+    ] {
+        let mut registration = json!({name: "backdoor", "audiences": ["a"]});
+        if let Some(beside) = beside {
+            registration["client-id"] = json!(beside);
+        }
+        let response = rig.add(&token, &registration).await;
+        assert_eq!(problem(&response), invalid, "{registration}");
+        let line = format!("PATCH {PATH}/order");
+        let patch = json!({name: "backdoor"});
+        let response = rig.send(&line, &token, &if_match(&added), &patch).await;
+        assert_eq!(problem(&response), invalid, "{patch}");
+    }
+    let clients = rig.get(PATH, &token).await.json();
+    assert_eq!(clients["clients"].as_array().unwrap().len(), 1);
+    rig.harness.issuer.shutdown().await.unwrap();
+    drop(guard);
+    for event in log.events() {
+        let (action, object) = (&event["fields"]["action"], &event["fields"]["object"]);
+        assert!(action != "client_add" || object != "", "{event}");
+    }
+}
