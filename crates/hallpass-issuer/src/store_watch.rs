@@ -79,6 +79,8 @@ impl Watch {
         let now = Instant::now();
         let is_even = self.clock.look(core.clock());
         core.authorities().saw_clock(is_even);
+        let lockouts = core.authenticator().throttle().lockouts();
+        lockouts.forget_ended(core.clock().monotonic());
         // Each time: what is written into another file than that of the path is lost.
         let in_place = core.store().look_at_place().await;
         if self.not_before.is_none_or(|moment| moment <= now) || in_place.is_err() {

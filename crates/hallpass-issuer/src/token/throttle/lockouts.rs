@@ -113,7 +113,7 @@ impl Lockouts {
         );
         registry.register(
             "lockouts_remembered",
-            "Lockouts that began and that nobody has ended, some of which may be over since",
+            "Lockouts that are not over",
             self.now.clone(),
         );
     }
@@ -185,21 +185,24 @@ impl Lockouts {
         ended
     }
 
-    /// Forgets that of the client at `source`; whether there was one.
-    pub(super) fn end_of_pair(&self, client_id: &str, source: Option<IpAddr>) -> bool {
+    /// Forgets that of this pair; whether there was one. It stands before every right secret, so it looks at nobody else's.
+    pub(super) fn end_of_pair(&self, pair: u64) -> bool {
         if self.count.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let is_it = |key: &(u64, LockedBy), lockout: &Lockout| {
-            key.1 == LockedBy::Pair
-                && lockout.source == source
-                && lockout.unverified_client_id.as_deref() == Some(client_id)
-        };
         let mut state = self.lock();
-        let before = state.known.len();
-        state.known.retain(|key, known| !is_it(key, &known.lockout));
+        let ended = state.known.remove(&(pair, LockedBy::Pair));
         self.counted(&state);
-        state.known.len() < before
+        ended.is_some()
+    }
+
+    /// Forgets those that are over.
+    pub(crate) fn forget_ended(&self, now: Duration) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            let mut state = self.lock();
+            state.known.retain(|_, known| known.is_live(now));
+            self.counted(&state);
+        }
     }
 
     fn counted(&self, state: &State) {
@@ -315,8 +318,24 @@ mod tests {
         assert_eq!(lockouts.end("a", None).len(), 1);
         assert!(lockouts.end("a", None).is_empty());
         assert_eq!(lockouts.all(START).len(), 1);
-        assert!(!lockouts.end_of_pair("b", None));
-        assert!(lockouts.end_of_pair("b", first));
+        assert!(!lockouts.end_of_pair(4));
+        assert!(lockouts.end_of_pair(3) && !lockouts.end_of_pair(3));
         assert!(lockouts.all(START).is_empty());
+    }
+
+    #[test]
+    fn those_that_are_over_are_forgotten_and_a_right_secret_ends_that_of_its_pair_alone() {
+        let lockouts = Lockouts::default();
+        for by in [LockedBy::Pair, LockedBy::Client] {
+            lockouts.note((1, by), names("a", 1), START);
+        }
+        let later = START + Duration::from_secs(30);
+        lockouts.note((2, LockedBy::Pair), names("a", 1), later);
+        assert!(lockouts.end_of_pair(1), "by its key, whatever it is called");
+        assert_eq!(lockouts.all(later).len(), 2);
+        lockouts.forget_ended(START + QUIET);
+        assert_eq!((lockouts.lock().known.len(), lockouts.now.get()), (1, 1));
+        lockouts.forget_ended(later + QUIET);
+        assert_eq!(lockouts.count.load(Ordering::Relaxed), 0);
     }
 }

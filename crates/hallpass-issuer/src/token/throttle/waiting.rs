@@ -60,8 +60,9 @@ impl Throttle {
 
     /// A secret that nobody could guess was right: what others, or the client itself, have failed at before from there is over.
     pub(crate) fn right_beyond_doubt(&self, client_id: &str, source: Option<IpAddr>) {
-        if self.lockouts.end_of_pair(client_id, source) {
-            self.free_pair(self.pair(client_id, source));
+        let pair = self.pair(client_id, source);
+        if self.lockouts.end_of_pair(pair) {
+            self.free_pair(pair);
         }
     }
 
