@@ -362,7 +362,10 @@ impl Error {
             let problem = source.to_string();
             return Self::StoreAway { store, problem };
         }
-        Self::Store { store, source }
+        match source {
+            sqlx::Error::PoolTimedOut => Self::StoreSlow { store },
+            source => Self::Store { store, source },
+        }
     }
 
     /// What stood in the way of bringing the tables of the store that is called `name` up to date.

@@ -66,6 +66,7 @@ pub(super) async fn list_authorities(
     _query: NoQuery,
 ) -> Result<Json<Authorities>, Problem> {
     let core = &desk.core;
+    let _leave = desk.read_store().await?;
     let settings = core.settings().clone();
     let report = administration::report(&settings, core.store(), core.clock()).await?;
     let authorities = report.iter().map(Authority::of).collect();

@@ -1,8 +1,10 @@
 //! Changes: one at a time, each to its end, each with its audit event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::call::Call;
 use super::fault::AdminFault;
@@ -16,6 +18,11 @@ use crate::token::attempt::Attempt;
 
 /// Most changes that wait for their turn; one more is refused.
 const MAX_WAITING: usize = 32;
+/// Most requests that read the store at once, which has four connections where it is a database: what tokens, refresh tokens and changes need of it
+/// must not wait for who looks.
+const MAX_READS: usize = 2;
+/// How long one more waits for its turn.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// What stands in audit events in place of a grant.
 const ADMIN: &str = "admin";
 
@@ -26,6 +33,7 @@ pub(super) struct Desk {
     pub(super) made: Idempotency<Made>,
     places: Arc<Semaphore>,
     turn: Semaphore,
+    reads: Semaphore,
 }
 
 /// What is changed: by which name audit events call that, and what is changed by it.
@@ -57,7 +65,21 @@ impl Desk {
             made: Idempotency::default(),
             places: Arc::new(Semaphore::new(MAX_WAITING)),
             turn: Semaphore::new(1),
+            reads: Semaphore::new(MAX_READS),
         }
+    }
+
+    /// Leave to read the store, for as long as it is kept.
+    ///
+    /// # Errors
+    /// [`AdminFault::Busy`] when others read it for too long.
+    pub(super) async fn read_store(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let leave = timeout(READ_PATIENCE, self.reads.acquire()).await;
+        // It is never closed.
+        leave
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| AdminFault::Busy.into())
     }
 
     /// Does `work` in a task of its own: whoever asked may go away, and what was written must count and be told all the same.

@@ -93,6 +93,7 @@ pub(super) async fn list_clients(
     page: Page,
 ) -> Result<Json<Clients>, Problem> {
     let core = &desk.core;
+    let _leave = desk.read_store().await?;
     let settings = core.settings().clone();
     let clients = ClientAdministration::new(&settings, core.store(), call.attempt.now);
     let prefix = page.prefix.as_deref().unwrap_or_default();
@@ -148,6 +149,7 @@ pub(super) async fn show_client(
     _query: NoQuery,
 ) -> Result<Response, Problem> {
     let core = &desk.core;
+    let _leave = desk.read_store().await?;
     let settings = core.settings().clone();
     let clients = ClientAdministration::new(&settings, core.store(), call.attempt.now);
     let client = clients.show(&client_id).await?;

@@ -51,7 +51,7 @@ pub(crate) enum AdminFault {
     IdempotencyKeyReused,
     /// The store does not take it, or does not say it.
     StoreUnavailable,
-    /// Too many changes wait, or it took too long.
+    /// Too many changes wait, or too many read the store, or it took too long.
     Busy,
     /// A defect, or something that the log tells.
     Internal,
@@ -187,7 +187,7 @@ impl AdminFault {
             Self::TooManyClients => "The store has as many clients as it may have.",
             Self::IdempotencyKeyReused => "This Idempotency-Key was used for something else.",
             Self::StoreUnavailable => "The store cannot be used now; tokens go on. Try again.",
-            Self::Busy => "Too many changes wait, or this one took too long.",
+            Self::Busy => "Too many requests wait, or this one took too long.",
             Self::Internal => "Something failed that the log of the issuer tells.",
         }
     }

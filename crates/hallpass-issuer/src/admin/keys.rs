@@ -132,6 +132,7 @@ pub(super) async fn list_keys(
     _query: NoQuery,
 ) -> Result<Json<Keys>, Problem> {
     let core = &desk.core;
+    let _leave = desk.read_store().await?;
     let settings = core.settings().clone();
     let report = key_administration::report(&settings, core.store(), core.clock()).await?;
     Ok(Json(Keys {

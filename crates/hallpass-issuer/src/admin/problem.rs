@@ -149,6 +149,7 @@ impl From<Error> for Problem {
             Error::StoreBusy { .. }
             | Error::StoreReplaced { .. }
             | Error::StoreSlow { .. }
+            | Error::StoreAway { .. }
             | Error::Store { .. }
             | Error::StoreAway { .. }
             | Error::StoreTooNew { .. }

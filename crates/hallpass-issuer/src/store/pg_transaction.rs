@@ -27,12 +27,13 @@ pub(super) struct PgTransaction {
 }
 
 impl PgTransaction {
-    /// Begins with the statements `sql`. A connection that the server has closed meanwhile is left for a new one.
+    /// Begins with the statements `sql`, in a [place](Connections::place) for it. A connection that the server has closed meanwhile is left for a new one.
     pub(super) async fn begin(
         connections: &Connections,
+        place: OwnedSemaphorePermit,
         sql: &'static str,
     ) -> Result<Self, sqlx::Error> {
-        let mut place = Some(connections.place().await?);
+        let mut place = Some(place);
         loop {
             let open = connections.take().await?;
             let is_used = open.is_used;

@@ -22,7 +22,7 @@ use super::written::Written;
 use crate::error::Error;
 use crate::settings::database::DatabaseSettings;
 
-/// For how long the beginning of a transaction may take, the wait for another writer and for a connection among it.
+/// For how long the beginning of a transaction may take, the wait for another writer among it; and for how long it waits for a connection before.
 const BEGIN_LIMIT: Duration = Duration::from_secs(8);
 /// The same in an issuer that runs, where requests wait behind it.
 const BEGIN_LIMIT_RUNNING: Duration = Duration::from_millis(1_500);
@@ -137,7 +137,10 @@ impl PostgresDatabase {
             true => BEGIN_LIMIT_RUNNING,
             false => BEGIN_LIMIT,
         };
-        let begun = PgTransaction::begin(&self.connections, sql);
+        // That others of this process use all connections says nothing of the database.
+        let place = timeout(limit, self.connections.place()).await;
+        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let begun = PgTransaction::begin(&self.connections, place, sql);
         let begun = timeout(limit, begun).await.map_err(connections::late)??;
         Ok(Transaction::from(begun))
     }

@@ -1,6 +1,7 @@
 //! Issuers on a real PostgreSQL, alone and several of them.
 
 mod gone;
+mod looked_at;
 mod replicas;
 mod settings;
 mod tampered;
