@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::call::Call;
 use super::fault::AdminFault;
-use super::idempotency::Idempotency;
+use super::idempotency::{Idempotency, NamedAttempt};
 use super::made::Made;
 use super::problem::Problem;
 use crate::audit::administration::Administration;
@@ -29,7 +29,7 @@ const ADMIN: &str = "admin";
 /// What the requests of administrators share.
 pub(super) struct Desk {
     pub(super) core: Arc<Core>,
-    /// What was responded to creations lately.
+    /// What was responded lately to attempts that have a name.
     pub(super) made: Idempotency<Made>,
     places: Arc<Semaphore>,
     turn: Semaphore,
@@ -119,6 +119,37 @@ impl Desk {
         });
         let ended = task.await;
         ended.unwrap_or_else(|_| Err(AdminFault::Internal.into()))
+    }
+
+    /// The same; what is responded to a named attempt is remembered, and is the response to the same one later. Nothing is done then.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change), and [`AdminFault::IdempotencyKeyReused`].
+    pub(super) async fn change_once<F>(
+        self: &Arc<Self>,
+        call: Call,
+        what: What,
+        attempt: Option<NamedAttempt>,
+        work: impl FnOnce(Arc<Core>) -> F + Send + 'static,
+    ) -> Result<Made, Problem>
+    where
+        F: Future<Output = Result<Made, Problem>> + Send + 'static,
+    {
+        let Some(attempt) = attempt else {
+            return self.change(call, what, work).await;
+        };
+        let (desk, actor) = (Arc::clone(self), call.actor.whose());
+        let changed = self.change(call, what, async move |core| {
+            let now = core.clock().monotonic();
+            let (name, asked) = ((actor.as_str(), attempt.key()), attempt.asked());
+            if let Some(made) = desk.made.find(name, asked, now)? {
+                return Ok(made);
+            }
+            let made = work(core).await?;
+            desk.made.remember(name, asked, (made.clone(), now));
+            Ok(made)
+        });
+        changed.await
     }
 
     /// Puts an event into the audit log.

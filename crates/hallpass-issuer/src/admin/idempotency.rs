@@ -1,9 +1,10 @@
-//! Creations that are asked for twice: the same key brings the response of the first time, and nothing is made again.
+//! Creations, of clients and of secrets, that are asked for twice: the same key brings the response of the first time, and nothing is made again.
 //!
 //! What is remembered has secrets in it that are shown once. It is kept in the memory of this process, and nowhere else: the store has digests
 //! of secrets only, and keeping one there for a day, sealed or not, would put it into each of its back-ups. So another instance, and this
 //! one after a restart, knows nothing of a key. Nothing is made twice there either, since whoever creates a client says its name: the response
-//! is 409, and who has lost the secret lets a new one be made (`POST /admin/v1/clients/{client_id}/secret`).
+//! is 409, and who has lost the secret lets a new one be made (`POST /admin/v1/clients/{client_id}/secret`). A new secret is of a state of the client
+//! (`If-Match`): the response is 412 there, and nobody's secret has ended by the second request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{self, Digest};
 use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{HeaderName, IF_MATCH};
 
 use super::fault::AdminFault;
 use super::problem::Problem;
@@ -41,11 +42,52 @@ struct Remembered<R> {
     response: R,
 }
 
+/// What somebody asks for under a key of his own.
+pub(super) struct NamedAttempt {
+    key: String,
+    asked: Vec<u8>,
+}
+
+impl NamedAttempt {
+    /// That of a request (POST) that has a key: what is asked for is its path, the state that it is of (`If-Match`), and its body.
+    ///
+    /// # Errors
+    /// [`AdminFault::InvalidRequest`] for several keys, or one that is empty, too long or not printable.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Option<Self>, Problem> {
+        let Some(key) = key_of(headers)? else {
+            return Ok(None);
+        };
+        let state = headers.get_all(IF_MATCH).iter();
+        let state = state.flat_map(|value| [value.as_bytes(), b"\n"]);
+        // None of them has a line feed in it but the body, which comes last.
+        let parts = [b"POST ", path.as_bytes(), b"\n"].into_iter();
+        let parts = parts.chain(state).chain([&b"\n"[..], body]);
+        Ok(Some(Self {
+            key,
+            asked: parts.flatten().copied().collect(),
+        }))
+    }
+
+    /// Its name.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Equal where the same is asked for.
+    pub(super) fn asked(&self) -> &[u8] {
+        &self.asked
+    }
+}
+
 /// The key of a request, if it has one.
 ///
 /// # Errors
 /// [`AdminFault::InvalidRequest`] for several, or one that is empty, too long or not printable.
-pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let key = match (keys.next(), keys.next()) {
         (None, _) => return Ok(None),

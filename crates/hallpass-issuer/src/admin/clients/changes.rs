@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header::HeaderValue;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::super::call::Call;
 use super::super::change::{Desk, What};
 use super::super::fault::AdminFault;
-use super::super::idempotency::key_of;
+use super::super::idempotency::NamedAttempt;
 use super::super::input::{Input, Named, NoQuery, Nothing, RawBody, read};
 use super::super::made::Made;
 use super::super::merge_patch::merge;
@@ -88,32 +88,18 @@ pub(in crate::admin) struct Disabling {
 pub(in crate::admin) async fn add_client(
     State(desk): State<Arc<Desk>>,
     call: Call,
-    headers: HeaderMap,
-    _query: NoQuery,
+    (NoQuery, uri, headers): (NoQuery, Uri, HeaderMap),
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     let registration: Map<String, Value> = read(&body)?;
-    let key = key_of(&headers)?;
+    let attempt = NamedAttempt::of(&headers, uri.path(), &body)?;
     let text = text_of(&body)?;
     let what = What::new("client_add").to(id_of(&registration)?);
-    let (for_memory, actor) = (Arc::clone(&desk), call.actor.whose());
-    let made = desk.change(call, what, async move |core| {
-        let attempt = key.as_deref().map(|key| (actor.as_str(), key));
-        let now = core.clock().monotonic();
-        if let Some(attempt) = attempt
-            && let Some(made) = for_memory.made.find(attempt, body.as_ref(), now)?
-        {
-            return Ok(made);
-        }
+    let made = desk.change_once(call, what, attempt, async move |core| {
         let settings = core.settings().clone();
         let clients = administration(&core, &settings);
         let prepared = clients.prepare_add((BODY, &text)).await?;
-        let made = make(&core, &clients, prepared, StatusCode::CREATED).await?;
-        if let Some(attempt) = attempt {
-            let memory = &for_memory.made;
-            memory.remember(attempt, body.as_ref(), (made.clone(), now));
-        }
-        Ok(made)
+        make(&core, &clients, prepared, StatusCode::CREATED).await
     });
     Ok(made.await?.into_response())
 }
@@ -198,7 +184,8 @@ pub(in crate::admin) async fn change_client(
 
 /// Gives a client a new secret, which is shown this once
 ///
-/// The present one counts beside it for a while, so that nobody has to change both at the same moment.
+/// The present one counts beside it for a while, so that nobody has to change both at the same moment. With an `Idempotency-Key` the same request
+/// brings the same response for a day, from the process that gave it, and no further secret is made.
 #[utoipa::path(
     post,
     path = "/admin/v1/clients/{client_id}/secret",
@@ -207,6 +194,7 @@ pub(in crate::admin) async fn change_client(
     params(
         ("client_id" = String, Path, description = "Its name."),
         ("If-Match" = String, Header, description = "The `ETag` of the state that is changed."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the attempt: 1 to 255 printable characters."),
     ),
     request_body = SecretChange,
     responses((status = 200, description = "The new secret.", body = ChangedClient), Problem)
@@ -214,9 +202,11 @@ pub(in crate::admin) async fn change_client(
 pub(in crate::admin) async fn rotate_client_secret(
     State(desk): State<Arc<Desk>>,
     call: Call,
-    (Named(client_id), NoQuery, headers): (Named, NoQuery, HeaderMap),
-    Input(change): Input<SecretChange>,
+    (Named(client_id), NoQuery, uri, headers): (Named, NoQuery, Uri, HeaderMap),
+    RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
+    let change: SecretChange = read(&body)?;
+    let attempt = NamedAttempt::of(&headers, uri.path(), &body)?;
     let expected = expected(&headers)?;
     let rotation = SecretRotation {
         old_lives_for: Duration::from_secs(change.old_lives_for_seconds),
@@ -227,7 +217,7 @@ pub(in crate::admin) async fn rotate_client_secret(
         return Err(Problem::with(AdminFault::InvalidRequest, detail));
     }
     let what = What::new("client_rotate_secret").to(&client_id);
-    let made = desk.change(call, what, async move |core| {
+    let made = desk.change_once(call, what, attempt, async move |core| {
         let settings = core.settings().clone();
         let clients = administration(&core, &settings);
         let prepared = clients.prepare_rotation(&client_id, rotation, Some(expected));

@@ -70,6 +70,45 @@ async fn an_attempt_that_is_repeated_brings_the_same_secret_and_makes_no_second_
     }
 }
 
+/// Its response may be lost: whoever asks again must neither lose the new secret nor end the one that is in use.
+#[tokio::test]
+async fn a_rotation_that_is_repeated_brings_the_same_secret_and_makes_no_third() {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let key = vec!["Idempotency-Key: r1".to_owned()];
+    let line = format!("POST {PATH}");
+    let added = rig.send(&line, &token, &key, &order()).await;
+    let old = secret(&added);
+    let headers = [if_match(&added), vec!["Idempotency-Key: r2".to_owned()]].concat();
+    let line = format!("POST {PATH}/order/secret");
+    let hour = json!({"old_lives_for_seconds": 3600});
+    let first = rig.send(&line, &token, &headers, &hour).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let again = rig.send(&line, &token, &headers, &hour).await;
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.header("etag"), first.header("etag"));
+    for secret in [&old, &secret(&again)] {
+        assert_eq!(rig.harness.ask_as("order", secret, GRANT).await.status, 200);
+    }
+    // Without the key it is of a state that is gone.
+    let without = rig.send(&line, &token, &if_match(&added), &hour).await;
+    assert_eq!(problem(&without), refused(412, "client_changed"));
+    // The same key is not good for another body, another state, another client or another operation.
+    let reused = refused(422, "idempotency_key_reused");
+    let of_now = [&if_match(&first)[..], &headers[1..]].concat();
+    let of_add = [&if_match(&first)[..], &key].concat();
+    let elsewhere = format!("POST {PATH}/other/secret");
+    for (line, headers, body) in [
+        (&line, &headers, json!({"old_lives_for_seconds": 60})),
+        (&line, &of_now, hour.clone()),
+        (&elsewhere, &headers, hour.clone()),
+        (&line, &of_add, hour.clone()),
+    ] {
+        let response = rig.send(line, &token, headers, &body).await;
+        assert_eq!(problem(&response), reused, "{line} {headers:?} {body}");
+    }
+}
+
 #[tokio::test]
 async fn of_requests_that_race_with_one_key_one_makes_the_client_and_all_get_its_secret() {
     let rig = Rig::start().await;
