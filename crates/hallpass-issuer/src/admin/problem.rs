@@ -151,7 +151,6 @@ impl From<Error> for Problem {
             | Error::StoreSlow { .. }
             | Error::StoreAway { .. }
             | Error::Store { .. }
-            | Error::StoreAway { .. }
             | Error::StoreTooNew { .. }
             | Error::StoreBehind { .. }
             | Error::StoreDamaged { .. } => {
