@@ -326,7 +326,6 @@ impl ClientSettings {
             written_at: section.position(),
         };
         let asked = combinations::Asked {
-            client_id: &client.client_id,
             grants: client.grant_types,
             scope: &client.scope,
             audiences: &client.audiences,

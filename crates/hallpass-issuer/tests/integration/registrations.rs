@@ -186,8 +186,6 @@ fn impossible() -> Vec<(String, &'static str)> {
         (format!("grant-types: '{EXCHANGE}', scopes: b, exchange: [{{ {rule} }}]"), "scopes: is of no use without `client_credentials`"),
         (format!("grant-types: '{EXCHANGE}', calls: [{{ audience: b }}], exchange: [{{ {rule} }}]"), "calls: is of no use without `client_credentials`"),
         (format!("grant-types: '{EXCHANGE}', claims: [{{ name: n, value: v }}], exchange: [{{ {rule} }}]"), "claims: is of no use without `client_credentials`"),
-        ("audiences: [b, a]".to_owned(), "has the client itself"),
-        ("calls: [{ audience: a }]".to_owned(), "has the client itself"),
         ("audiences: b, calls: [{ audience: b }]".to_owned(), "has a service that stands in `audiences` too"),
         ("calls: [{ audience: b }, { audience: b }]".to_owned(), "is the same as in an entry before"),
         ("scopes: x, calls: [{ audience: b }]".to_owned(), "is of no use without `audiences`"),

@@ -1,7 +1,7 @@
 //! What a client may be registered for, and never could use.
 
 use hallpass_config::Section;
-use hallpass_token::{Audience, ClientId, Scope};
+use hallpass_token::{Audience, Scope};
 
 use crate::clients::registration::{ClientCall, GrantType, GrantTypes};
 
@@ -9,7 +9,6 @@ pub(super) const REFRESH_LIFE: &str = "refresh-token-life-seconds";
 
 /// What is held against each other.
 pub(super) struct Asked<'c> {
-    pub(super) client_id: &'c ClientId,
     pub(super) grants: GrantTypes,
     pub(super) scope: &'c Scope,
     pub(super) audiences: &'c [Audience],
@@ -26,25 +25,8 @@ pub(super) fn report(section: &Section<'_>, client: &Asked<'_>) {
             }
         }
     }
-    let id = client.client_id.as_str();
-    if client
-        .audiences
-        .iter()
-        .any(|audience| audience.as_str() == id)
-    {
-        section.problem(
-            "audiences",
-            "has the client itself: a token is never for who has it",
-        );
-    }
     for call in client.calls {
         let name = call.audience.as_str();
-        if name == id {
-            section.problem(
-                "calls",
-                "has the client itself: a token is never for who has it",
-            );
-        }
         if client.audiences.contains(&call.audience) {
             section.problem(
                 "calls",
