@@ -210,9 +210,7 @@ impl AuditWriter {
     }
 
     fn write(&self, event: &AuditEvent) {
-        if self.sink.is_none() {
-            write(event);
-        }
+        // Before the log: while there is one subscriber alone, whether anybody hears an event is decided once for all by who writes it first.
         if self.sink.is_some() || self.kept.is_on() {
             self.recorder.record(
                 || write(event),
@@ -221,6 +219,9 @@ impl AuditWriter {
                     self.sink.iter().for_each(|sink| sink.push(line));
                 },
             );
+        }
+        if self.sink.is_none() {
+            write(event);
         }
     }
 }
