@@ -17,6 +17,7 @@ mod runtime;
 mod settings;
 mod shown_client;
 mod span;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -25,7 +26,6 @@ use clap::{CommandFactory, Parser};
 use mimalloc::MiMalloc;
 
 use crate::command::Command;
-use crate::output::Exit;
 
 /// A request takes some forty pieces of memory, of up to 8 KiB, and gives them back within microseconds. glibc's allocator takes a tenth of the
 /// gateway's own time for that, this one less than half of it. Libraries have none: that is for whoever links them to say.
@@ -48,7 +48,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return explain(&error).into(),
+        Err(error) => return usage::explain(&error).into(),
     };
     let log = match logging::install(&arguments.logging, arguments.command.default_log()) {
         Ok(log) => log,
@@ -57,17 +57,6 @@ fn main() -> ExitCode {
     match arguments.command.run(Arguments::command, &log) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
-    }
-}
-
-/// Help and version exit with 0; every other message of clap is bad usage (64, where clap has 2).
-fn explain(error: &clap::Error) -> Exit {
-    // There is nowhere else to report that the terminal cannot be written to.
-    let _unwritable = error.print();
-    if error.use_stderr() {
-        Exit::Usage
-    } else {
-        Exit::Ok
     }
 }
 
