@@ -157,7 +157,29 @@ impl From<Error> for Problem {
                 tracing::warn!(%error, "a request of an administrator did not get what it needs of the store");
                 AdminFault::StoreUnavailable.into()
             }
-            error => {
+            Error::IssuerName { .. }
+            | Error::TrustedIssuer { .. }
+            | Error::ClientKeys { .. }
+            | Error::NoReplayStore
+            | Error::SealingKeyTooShort { .. }
+            | Error::Tls(_)
+            | Error::AdminTls(_)
+            | Error::SealingKeyMissing { .. }
+            | Error::SealingKeyFile { .. }
+            | Error::WrongSealingKey { .. }
+            | Error::File { .. }
+            | Error::IssuerOnOtherFile { .. }
+            | Error::NoSealingKey
+            | Error::Migration { .. }
+            | Error::StoreNotEmpty { .. }
+            | Error::Backup { .. }
+            | Error::StoreMissing { .. }
+            | Error::Import { .. }
+            | Error::KeyIdTaken { .. }
+            | Error::FirstClientNotShown { .. }
+            | Error::Listen { .. }
+            | Error::TaskEnded { .. }
+            | Error::Internal { .. } => {
                 tracing::error!(%error, "a request of an administrator failed");
                 AdminFault::Internal.into()
             }
