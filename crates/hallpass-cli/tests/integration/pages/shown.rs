@@ -1,45 +1,14 @@
 //! What a page shows: fenced blocks, commands in them, and what they say.
 
+#[path = "../../../../../tests/pages/blocks.rs"]
+mod blocks;
+
 use std::collections::BTreeMap;
+
+pub(crate) use blocks::{Block, blocks};
 
 /// Stands for anything: a line of it for any lines, within a line for any text.
 const ANYTHING: &str = "...";
-
-/// A fenced block.
-pub(crate) struct Block {
-    pub(crate) line: usize,
-    pub(crate) language: String,
-    /// What stands behind the language.
-    pub(crate) mark: String,
-    pub(crate) text: String,
-}
-
-pub(crate) fn blocks(page: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut is_open = false;
-    for (number, line) in page.lines().enumerate() {
-        match line.trim_start().strip_prefix("```") {
-            Some(_) if is_open => is_open = false,
-            Some(info) => {
-                let (language, mark) = info.split_once(' ').unwrap_or((info, ""));
-                blocks.push(Block {
-                    line: number + 1,
-                    language: language.to_owned(),
-                    mark: mark.to_owned(),
-                    text: String::new(),
-                });
-                is_open = true;
-            }
-            None if is_open => {
-                let text = &mut blocks.last_mut().unwrap().text;
-                text.push_str(line);
-                text.push('\n');
-            }
-            None => {}
-        }
-    }
-    blocks
-}
 
 /// The commands of a session, each with the lines that stand below it.
 pub(crate) fn commands(block: &Block) -> Vec<(&str, Vec<&str>)> {
