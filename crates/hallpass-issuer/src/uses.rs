@@ -131,12 +131,14 @@ impl Uses {
         }
     }
 
-    /// What was taken and could not be written down.
+    /// What was taken and could not be written down. Of more than there is room for the rest is forgotten: they are notes.
     fn put_back(&self, secrets: Vec<SecretUse>, edges: Vec<EdgeUse>) {
         let mut noted = self.noted();
         for secret in secrets {
             let key = (secret.client_id.into(), secret.secret);
-            noted.secrets.entry(key).or_insert(secret.used_at);
+            if noted.secrets.len() < MAX_NOTED {
+                noted.secrets.entry(key).or_insert(secret.used_at);
+            }
         }
         for edge in edges {
             let day = edge.last_used;
@@ -145,7 +147,9 @@ impl Uses {
                 audience: edge.audience.into(),
                 scope: edge.scope.into(),
             };
-            noted.edges.entry(edge).or_insert(day);
+            if noted.edges.len() < MAX_NOTED {
+                noted.edges.entry(edge).or_insert(day);
+            }
         }
     }
 
@@ -208,6 +212,23 @@ mod tests {
         let (secrets, edges) = written(&uses);
         assert_eq!((secrets.len(), edges.len()), (1, 1));
         assert_eq!(written(&uses), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn however_often_nothing_can_be_written_no_more_is_kept_than_there_is_room_for() {
+        let uses = Uses::default();
+        for round in 0..3 {
+            let taken = uses.take();
+            for number in 0..MAX_NOTED {
+                let name = format!("{round}-{number}");
+                uses.saw_secret(&name, (b"kept", false), at(1));
+                uses.saw_token(&name, ("b", &Scope::empty()), at(1));
+            }
+            drop(taken);
+        }
+        let (secrets, edges) = written(&uses);
+        assert!(secrets.len() <= MAX_NOTED && edges.len() <= MAX_NOTED);
+        assert!(secrets.len() > MAX_NOTED / 2);
     }
 
     #[test]
