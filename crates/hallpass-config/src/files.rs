@@ -9,6 +9,8 @@ use std::path::Path;
 #[cfg(unix)]
 use std::time::Duration;
 
+#[cfg(unix)]
+use hallpass_clock::{Clock as _, SystemClock};
 use hallpass_token::SealedValue;
 use zeroize::Zeroizing;
 
@@ -166,8 +168,10 @@ fn read_pipe(path: &Path, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, FileEr
     let mut pipe = options.open(path)?.take(one_above(max_bytes));
     let mut bytes = Zeroizing::new(Vec::new());
     let mut was_written = false;
-    let mut waited = Duration::ZERO;
-    while waited < PIPE_LIMIT {
+    // Not by the pauses: on a busy machine each takes longer than it says.
+    let clock = SystemClock::new();
+    let end = clock.monotonic() + PIPE_LIMIT;
+    while clock.monotonic() < end {
         match pipe.read_to_end(&mut bytes) {
             // Without a writer a pipe is at its end, before the first one too.
             Ok(_) if was_written || !bytes.is_empty() => return at_most(max_bytes, bytes),
@@ -176,7 +180,6 @@ fn read_pipe(path: &Path, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, FileEr
             Err(error) => return Err(error.into()),
         }
         std::thread::sleep(PIPE_PAUSE);
-        waited = waited.saturating_add(PIPE_PAUSE);
     }
     Err(FileError::Silent)
 }

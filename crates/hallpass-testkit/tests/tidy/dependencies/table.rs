@@ -5,7 +5,7 @@
 pub(super) const MAY_DEPEND_ON: [(&str, &[&str]); 27] = [
     ("hallpass-token", &[]),
     ("hallpass-clock", &[]),
-    ("hallpass-config", &["hallpass-token"]),
+    ("hallpass-config", &["hallpass-clock", "hallpass-token"]),
     ("hallpass-feign-macros", &[]),
     (
         "hallpass-upstream",
