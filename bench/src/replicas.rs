@@ -6,6 +6,7 @@
 mod balancer;
 mod replica;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,30 +29,40 @@ const SERVICES: usize = 200;
 /// From one call to the next.
 const CALL_EVERY: Duration = Duration::from_millis(1);
 
-/// `replicas [--seconds 60]`.
+/// `replicas [--seconds 60] [--beside EXECUTABLE]`; with the second the other issuer is that executable, of another version, say.
 ///
 /// # Errors
-/// When a call fails, PostgreSQL is not installed, or the executable is not there.
+/// When a call fails, PostgreSQL is not installed, or an executable is not there.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let seconds = match arguments {
-        [] => SECONDS,
-        [flag, seconds] if flag == "--seconds" => seconds.parse()?,
-        _ => return Err("replicas [--seconds 60]".into()),
-    };
+    let mut seconds = SECONDS;
+    let ours = std::env::current_exe()?.with_file_name("hallpass");
+    let mut beside = ours.clone();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next();
+        match (argument.as_str(), value) {
+            ("--seconds", Some(value)) => seconds = value.parse()?,
+            ("--beside", Some(value)) => beside = value.into(),
+            _ => return Err("replicas [--seconds 60] [--beside EXECUTABLE]".into()),
+        }
+    }
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(measure(Duration::from_secs(seconds)))
+    runtime.block_on(measure(Duration::from_secs(seconds), [beside, ours]))
 }
 
-async fn measure(length: Duration) -> Outcome<()> {
+/// The first of the `programs` makes the tables, which the second finds.
+async fn measure(length: Duration, programs: [PathBuf; 2]) -> Outcome<()> {
     let server = PostgresServer::start().await?;
     let folder = tempfile::tempdir()?;
     let audiences: Vec<_> = (0..SERVICES).map(|it| format!("service-{it}")).collect();
     let mut replicas = Vec::new();
-    for name in ["one", "other"] {
-        replicas.push(Replica::start(folder.path(), name, (server.port, &audiences)).await?);
+    for program in programs {
+        let configuration = folder.path().join(format!("{}.yaml", replicas.len()));
+        let of = (server.port, &*audiences);
+        replicas.push(Replica::start((program, configuration), of).await?);
     }
     let balancer = Balancer::start(replicas.iter().map(Replica::address).collect()).await?;
     let endpoint = format!("http://{}/oauth2/token", balancer.address).parse()?;

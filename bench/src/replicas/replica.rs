@@ -25,18 +25,15 @@ pub(super) struct Replica {
 
 impl Replica {
     pub(super) async fn start(
-        folder: &Path,
-        name: &str,
+        (program, configuration): (PathBuf, PathBuf),
         (port, audiences): (u16, &[String]),
     ) -> Result<Self, Failure> {
-        let program = std::env::current_exe()?.with_file_name("hallpass");
         if !program.exists() {
             let program = program.display();
             let build = "build it first (cargo build --release -p hallpass-cli)";
             return Err(format!("{program} is missing: {build}").into());
         }
         let address = free_address()?;
-        let configuration = folder.join(format!("{name}.yaml"));
         let audiences = audiences.join(", ");
         let yaml = format!(
             "hallpass:\n  issuer:\n    listen: {address}\n    name: internal\n    token-life-seconds: 30\n    \
