@@ -114,7 +114,10 @@ impl Desk {
                 jti: call.actor.jti,
                 ..Administration::new(what.action, outcome)
             };
-            desk.record(event.of(what.object.as_deref()), call.attempt);
+            let event = event.of(what.object.as_deref());
+            if let Some(event) = desk.event(event, call.attempt) {
+                desk.core.audit().record_change(event).await;
+            }
             result
         });
         let ended = task.await;
@@ -152,17 +155,21 @@ impl Desk {
         changed.await
     }
 
-    /// Puts an event into the audit log.
+    /// Puts the event of a request that was refused into the audit log.
     pub(super) fn record(&self, event: Administration, attempt: Attempt) {
-        let audit = self.core.audit();
-        if audit.is_read() {
-            audit.record(AuditEvent {
-                at: attempt.now,
-                source: attempt.source,
-                trace: attempt.trace,
-                grant: ADMIN,
-                decision: Decision::Administration(Box::new(event)),
-            });
+        if let Some(event) = self.event(event, attempt) {
+            self.core.audit().record(event);
         }
+    }
+
+    /// `None` when nobody reads it.
+    fn event(&self, event: Administration, attempt: Attempt) -> Option<AuditEvent> {
+        self.core.audit().is_read().then(|| AuditEvent {
+            at: attempt.now,
+            source: attempt.source,
+            trace: attempt.trace,
+            grant: ADMIN,
+            decision: Decision::Administration(Box::new(event)),
+        })
     }
 }

@@ -12,7 +12,7 @@ use super::origin::AUDIT_TARGET;
 use super::query::{AuditLog, USUAL_BYTES};
 use super::recorder::Recorder;
 use super::rotated_file::RotatedFile;
-use super::sink::{Place, Sink};
+use super::sink::{Place, Room, Sink};
 use super::{AuditEvent, write};
 use crate::error::Error;
 use crate::settings::audit::{AuditPlace, AuditSettings};
@@ -25,6 +25,9 @@ const BATCH_EVENTS: usize = 256;
 const GATHER: Duration = Duration::from_millis(2);
 /// How long a question about events waits for those before it.
 const CATCH_UP: Duration = Duration::from_secs(1);
+/// How long a change by an administrator waits for room, before it is responded to, when the events of tokens have taken all of it. The writer makes
+/// room for all of the queue within milliseconds.
+const ROOM_FOR_CHANGE: Duration = Duration::from_secs(5);
 
 /// What waits for the writer.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 )]
 enum Queued {
     Event(AuditEvent),
+    /// That of a change, which is not dropped because of what others do.
+    Change(Box<AuditEvent>),
     /// Somebody wants to know that all before it is written.
     CaughtUp(oneshot::Sender<()>),
 }
@@ -154,8 +159,21 @@ impl Audit {
     /// Ready when what was recorded before is written, or after a second: an answer must not lack what its caller has just done.
     pub(crate) async fn caught_up(&self) {
         let (told, heard) = oneshot::channel();
-        if self.queue.try_send(Queued::CaughtUp(told)).is_ok() {
-            let _late = tokio::time::timeout(CATCH_UP, heard).await;
+        let caught_up = async {
+            if self.queue.send(Queued::CaughtUp(told)).await.is_ok() {
+                // The writer may have ended.
+                let _ = heard.await;
+            }
+        };
+        let _late = tokio::time::timeout(CATCH_UP, caught_up).await;
+    }
+
+    /// Queues the event of a change, for which it waits for room; what has no room for seconds is counted as dropped.
+    pub(crate) async fn record_change(&self, event: AuditEvent) {
+        let queued = self.queue.send(Queued::Change(Box::new(event)));
+        let queued = tokio::time::timeout(ROOM_FOR_CHANGE, queued).await;
+        if !matches!(queued, Ok(Ok(()))) {
+            self.dropped.inc();
         }
     }
 
@@ -180,7 +198,8 @@ impl AuditWriter {
                         break;
                     }
                     batch.drain(..).for_each(|queued| match queued {
-                        Queued::Event(event) => self.write(&event),
+                        Queued::Event(event) => self.write(&event, Room::OfAll),
+                        Queued::Change(event) => self.write(&event, Room::OfChanges),
                         Queued::CaughtUp(told) => {
                             // Who has asked may have gone away.
                             let _ = told.send(());
@@ -209,14 +228,14 @@ impl AuditWriter {
         }
     }
 
-    fn write(&self, event: &AuditEvent) {
+    fn write(&self, event: &AuditEvent, room: Room) {
         // Before the log: while there is one subscriber alone, whether anybody hears an event is decided once for all by who writes it first.
         if self.sink.is_some() || self.kept.is_on() {
             self.recorder.record(
                 || write(event),
                 |line| {
                     self.kept.push(event.at.as_secs(), line);
-                    self.sink.iter().for_each(|sink| sink.push(line));
+                    self.sink.iter().for_each(|sink| sink.push(line, room));
                 },
             );
         }
@@ -233,6 +252,7 @@ mod tests {
     use hallpass_token::UnixTime;
 
     use super::*;
+    use crate::audit::administration::Administration;
     use crate::audit::{Caller, Decision};
     use crate::token::refusal::Refusal;
 
@@ -264,6 +284,60 @@ mod tests {
         drop(writer);
         audit.record(refused());
         assert_eq!(audit.dropped.get(), 4, "and what comes after the writer");
+    }
+
+    fn changed() -> AuditEvent {
+        let change = Administration::new("client_disable", "done");
+        AuditEvent {
+            decision: Decision::Administration(Box::new(change)),
+            ..refused()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_waits_for_room_when_tokens_have_filled_the_queue_and_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let (audit, mut writer) = queue();
+        let place = Place::File(RotatedFile::new(path.clone(), 0, 1));
+        writer.sink = Some(Sink::start(place, audit.dropped.clone()).unwrap());
+        for _ in 0..QUEUE_EVENTS + 1 {
+            audit.record(refused());
+        }
+        let mut recording = std::pin::pin!(audit.record_change(changed()));
+        tokio::select! {
+            biased;
+            () = &mut recording => panic!("there is no room"),
+            () = std::future::ready(()) => {}
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let recorded = async {
+            recording.await;
+            stop.send(()).unwrap();
+        };
+        let stopped = async {
+            stopped.await.unwrap();
+        };
+        tokio::join!(recorded, writer.run(stopped));
+        assert_eq!(audit.dropped.get(), 1, "that of a token");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), QUEUE_EVENTS + 1);
+        assert!(text.lines().last().unwrap().contains("client_disable"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_waits_for_seconds_only_and_is_counted_then() {
+        let (audit, writer) = queue();
+        for _ in 0..QUEUE_EVENTS {
+            audit.record(refused());
+        }
+        let begun = tokio::time::Instant::now();
+        audit.record_change(changed()).await;
+        assert_eq!(begun.elapsed(), ROOM_FOR_CHANGE);
+        assert_eq!(audit.dropped.get(), 1);
+        drop(writer);
+        audit.record_change(changed()).await;
+        assert_eq!(audit.dropped.get(), 2, "and at once after the writer");
     }
 
     #[tokio::test]

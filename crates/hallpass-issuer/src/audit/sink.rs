@@ -12,6 +12,8 @@ use super::rotated_file::RotatedFile;
 
 /// Bytes that may wait for the writing thread; what comes on top of them is dropped and counted.
 const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that may wait beside them when they are of changes by administrators: some thousand of these.
+const CHANGES_BYTES: usize = 1024 * 1024;
 /// Room that is kept from one write to the next.
 const KEPT_BYTES: usize = 256 * 1024;
 /// How long the first line waits for others.
@@ -24,6 +26,24 @@ const END_LIMIT: Duration = Duration::from_secs(1);
 pub(super) enum Place {
     Stdout,
     File(RotatedFile),
+}
+
+/// Which room a line may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// What all share.
+    OfAll,
+    /// That, and what is kept for changes: no number of tokens takes it.
+    OfChanges,
+}
+
+impl Room {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::OfAll => MAX_WAITING_BYTES,
+            Self::OfChanges => MAX_WAITING_BYTES + CHANGES_BYTES,
+        }
+    }
 }
 
 /// The end that lines are put into: nobody who does waits.
@@ -71,9 +91,9 @@ impl Sink {
     }
 
     /// Takes one line, without its end.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub(super) fn push(&self, line: &[u8], room: Room) {
         let mut state = self.0.lock();
-        if state.text.len() + line.len() >= MAX_WAITING_BYTES {
+        if state.text.len() + line.len() >= room.bytes() {
             drop(state);
             self.0.dropped.inc();
             return;
@@ -198,7 +218,7 @@ mod tests {
         let place = Place::File(RotatedFile::new(path.clone(), 0, 1));
         let sink = Sink::start(place, dropped.clone()).unwrap();
         for number in 0..10_000 {
-            sink.push(number.to_string().as_bytes());
+            sink.push(number.to_string().as_bytes(), Room::OfAll);
         }
         sink.finish();
         let text = fs::read_to_string(&path).unwrap();
@@ -215,13 +235,13 @@ mod tests {
         let dropped = Counter::default();
         let place = Place::File(RotatedFile::new(path.clone(), 0, 1));
         let sink = Sink::start(place, dropped.clone()).unwrap();
-        sink.push(b"1");
-        sink.push(b"2");
+        sink.push(b"1", Room::OfAll);
+        sink.push(b"2", Room::OfAll);
         while dropped.get() < 2 {
             thread::yield_now();
         }
         fs::remove_dir(&path).unwrap();
-        sink.push(b"3");
+        sink.push(b"3", Room::OfAll);
         sink.finish();
         assert_eq!(fs::read_to_string(&path).unwrap(), "3\n");
         assert_eq!(dropped.get(), 2);
@@ -238,8 +258,15 @@ mod tests {
         // Nobody writes.
         let sink = Sink(Arc::new(queue));
         let line = vec![b'x'; 1024 * 1024 - 1];
-        (0..10).for_each(|_| sink.push(&line));
+        (0..10).for_each(|_| sink.push(&line, Room::OfAll));
         assert_eq!(dropped.get(), 2);
         assert!(sink.0.lock().text.len() <= MAX_WAITING_BYTES);
+        // That of a change finds the room that is kept for such.
+        sink.push(b"a change", Room::OfChanges);
+        assert_eq!(dropped.get(), 2);
+        assert!(sink.0.lock().text.ends_with(b"a change\n"));
+        (0..10).for_each(|_| sink.push(&line, Room::OfChanges));
+        assert!(dropped.get() > 2, "which is bounded too");
+        assert!(sink.0.lock().text.len() <= Room::OfChanges.bytes());
     }
 }
