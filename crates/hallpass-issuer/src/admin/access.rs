@@ -1,23 +1,27 @@
 //! Who asks, and what they may do. Nothing is allowed that is not allowed here.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hallpass_tls::{CertificateName, PeerCertificates};
 use hallpass_token::{
-    BearerSyntaxError, RevocationMarks, UnixTime, UnverifiedToken, VerifiedClaims, VerifyPolicy,
-    parse_bearer,
+    BearerSyntaxError, RevocationMarks, UnverifiedToken, VerifiedClaims, VerifyPolicy, parse_bearer,
 };
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use serde::Deserialize;
 
 use super::fault::AdminFault;
 use super::problem::Problem;
 use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
 use crate::keys::record::KeyState;
+use crate::lockout_events;
 use crate::settings::admin::AdminSettings;
+use crate::token::attempt::Attempt;
 use crate::token::shown::Shown;
+use crate::token::throttle::Pass;
 
 /// Reads everything that is shown here.
 pub(super) const READ: &str = "hallpass.admin.read";
@@ -26,6 +30,16 @@ pub(super) const WRITE: &str = "hallpass.admin.write";
 
 /// The largest token that is looked at, in bytes: ours are a tenth of it.
 const MAX_TOKEN_BYTES: usize = 8 * 1_024;
+
+/// Whose share of what the throttle remembers the tokens of administrators take.
+const OWNER: &str = "admin";
+
+/// What a token says of who it is given to.
+#[derive(Deserialize)]
+struct Stated<'t> {
+    #[serde(borrow, default)]
+    client_id: Option<Cow<'t, str>>,
+}
 
 /// An administrator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,11 +65,11 @@ impl Actor {
 ///
 /// # Errors
 /// [`AdminFault::NoCredentials`], [`AdminFault::MalformedCredentials`], [`AdminFault::InvalidToken`],
-/// [`AdminFault::InsufficientScope`]; and who it was, where that is proven.
+/// [`AdminFault::TooManyAttempts`], [`AdminFault::InsufficientScope`]; and who it was, where that is proven.
 pub(super) fn admit(
     core: &Core,
     parts: &Parts,
-    now: UnixTime,
+    attempt: Attempt,
 ) -> Result<Actor, (Problem, Option<Actor>)> {
     let changes = !matches!(parts.method, Method::GET | Method::HEAD);
     let settings = core.settings();
@@ -65,8 +79,11 @@ pub(super) fn admit(
     };
     let token = presented(&parts.headers).map_err(|fault| (fault.into(), None))?;
     let (actor, may_read, may_write) = match token {
-        Some(token) => by_token(core, settings, (token, Shown::of(&parts.extensions)), now)
-            .map_err(|fault| (fault.into(), None))?,
+        Some(token) => {
+            let shown = (token, Shown::of(&parts.extensions));
+            let by_token = by_token(core, settings, shown, attempt);
+            by_token.map_err(|fault| (fault.into(), None))?
+        }
         None => by_certificate(settings, parts.extensions.get())
             .ok_or_else(|| (AdminFault::NoCredentials.into(), None))?,
     };
@@ -97,7 +114,7 @@ fn by_token(
     core: &Core,
     settings: &AdminSettings,
     (token, shown): (&str, Shown<'_>),
-    now: UnixTime,
+    attempt: Attempt,
 ) -> Result<(Actor, bool, bool), AdminFault> {
     let refused = |why: &'static str| {
         tracing::debug!(why, "a token of an administrator does not count");
@@ -108,10 +125,18 @@ fn by_token(
     let policy = VerifyPolicy::new(core.issuer().clone(), settings.audience.clone())
         .with_leeway(Duration::ZERO)
         .with_max_token_bytes(MAX_TOKEN_BYTES);
-    let keys = core.keys();
-    let claims = unverified
-        .verify(keys.at(now).published(), &policy, now)
-        .map_err(|error| refused(error.code()))?;
+    let (keys, now) = (core.keys(), attempt.now);
+    let pass = check_signature(core, &unverified, token, attempt)?;
+    let claims = match unverified.verify(keys.at(now).published(), &policy, now) {
+        Ok(claims) => {
+            pass.was_right();
+            claims
+        }
+        Err(error) => {
+            pass.failed();
+            return Err(refused(error.code()));
+        }
+    };
     if !is_by_key_of_ours(core, &unverified) {
         return Err(refused("imported_key"));
     }
@@ -136,6 +161,30 @@ fn by_token(
         jti: claims.token_id.as_ref().map(ToString::to_string),
     };
     Ok((actor, may(READ), may(WRITE)))
+}
+
+/// Leave to check the signature of this token: strangers at one address have so many checked as they would at the token endpoint. Each token has
+/// buckets of its own, so that nobody keeps an administrator waiting elsewhere, or at the same address one who was let in with this token before.
+///
+/// # Errors
+/// [`AdminFault::TooManyAttempts`], which is among the lockouts from then on.
+fn check_signature<'c>(
+    core: &'c Core,
+    unverified: &UnverifiedToken<'_>,
+    token: &str,
+    attempt: Attempt,
+) -> Result<Pass<'c>, AdminFault> {
+    let stated: Option<Stated<'_>> = serde_json::from_slice(unverified.unverified_payload()).ok();
+    let named = stated.and_then(|stated| stated.client_id);
+    let named = named.unwrap_or_default();
+    let throttle = core.authenticator().throttle();
+    // No client is called so: what it is at the token endpoint has nothing to do with this.
+    let owner = format!("{OWNER}\n{named}");
+    let admitted = throttle.admit_shown((&owner, token), attempt.source, attempt.monotonic);
+    admitted.map_err(|locked| {
+        lockout_events::say(core, throttle.too_many(locked, &named, attempt));
+        AdminFault::TooManyAttempts
+    })
 }
 
 /// Whether the key that it names signs here, or did. One that was imported to be published only is still in somebody else's hands.

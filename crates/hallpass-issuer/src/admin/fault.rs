@@ -15,6 +15,8 @@ pub(crate) enum AdminFault {
     MalformedCredentials,
     /// The token does not count here.
     InvalidToken,
+    /// Too many tokens from there were not valid.
+    TooManyAttempts,
     /// The token or the certificate is that of somebody who may not do this.
     InsufficientScope,
     /// There is no such path.
@@ -69,12 +71,13 @@ pub(crate) struct Told {
 impl AdminFault {
     /// Every one of them.
     #[cfg(test)]
-    pub(crate) const EVERY: [Self; 31] = [
+    pub(crate) const EVERY: [Self; 32] = [
         Self::UnknownHost,
         Self::FromPage,
         Self::NoCredentials,
         Self::MalformedCredentials,
         Self::InvalidToken,
+        Self::TooManyAttempts,
         Self::InsufficientScope,
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -120,6 +123,7 @@ impl AdminFault {
             Self::NoCredentials => (StatusCode::UNAUTHORIZED, "missing_credentials"),
             Self::MalformedCredentials => (StatusCode::BAD_REQUEST, "malformed_credentials"),
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
             Self::NoRoute => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -163,6 +167,7 @@ impl AdminFault {
             Self::NoCredentials => "This needs a token or a certificate of an administrator.",
             Self::MalformedCredentials => "Send one Authorization header, with one token.",
             Self::InvalidToken => "The token is not valid here.",
+            Self::TooManyAttempts => "Too many tokens from there were not valid: wait.",
             Self::InsufficientScope => "This administrator may not do that.",
             Self::NoRoute => "There is nothing here: see /admin/v1/openapi.json.",
             Self::MethodNotAllowed => "This path takes other methods: see Allow.",
@@ -204,7 +209,10 @@ impl AdminFault {
 
     /// Whether it helps to come again.
     pub(super) const fn is_passing(self) -> bool {
-        matches!(self, Self::StoreUnavailable | Self::Busy)
+        matches!(
+            self,
+            Self::StoreUnavailable | Self::Busy | Self::TooManyAttempts
+        )
     }
 }
 

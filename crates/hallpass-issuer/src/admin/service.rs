@@ -92,7 +92,10 @@ impl AdminService {
                 actor: actor.map(|actor| actor.name),
                 ..Administration::new(action, problem.code())
             };
-            self.desk.record(event.of(Some(parts.uri.path())), attempt);
+            // That somebody has to wait is one event, however many requests follow.
+            if problem.fault != AdminFault::TooManyAttempts {
+                self.desk.record(event.of(Some(parts.uri.path())), attempt);
+            }
             problem
         })?;
         let body = read_body(&parts, body).await?;
@@ -110,7 +113,7 @@ impl AdminService {
         let settings = core.settings();
         let hosts = settings.admin.as_ref().map_or(&[][..], |it| &it.hosts);
         origin::check(parts, hosts).map_err(|fault| (fault.into(), None))?;
-        access::admit(core, parts, attempt.now)
+        access::admit(core, parts, attempt)
     }
 }
 

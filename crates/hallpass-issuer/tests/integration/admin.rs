@@ -15,6 +15,7 @@ mod origin;
 mod page;
 mod revocations;
 mod settings;
+mod strangers;
 
 use std::net::SocketAddr;
 
