@@ -40,7 +40,6 @@ use crate::refresh_families::{RefreshFamilies, RefreshWork};
 use crate::replays::Replays;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
-use crate::store::revocations::StoredRevocations;
 use crate::stored_clients::Followed;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
@@ -77,8 +76,6 @@ pub(crate) struct Core {
     authorities: Authorities,
     metadata: ArcSwap<Metadata>,
     deny_list: Arc<DenyList>,
-    /// What was read last; taken out while it is brought up to date.
-    stored_revocations: Mutex<StoredRevocations>,
     /// Whether something was written that may not count yet.
     revocations_behind: AtomicBool,
     revocation_queue: RevocationQueue,
@@ -116,8 +113,7 @@ impl Core {
         metrics.keys.set(&kept.records);
         let authorities = Authorities::first(settings, &store, clock.as_ref()).await?;
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
-        let (deny_list, revocations) =
-            first::deny_list(&store, &kept.records, clock.as_ref()).await?;
+        let deny_list = first::deny_list(&store, &kept.records, clock.as_ref()).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
         let (audit, writer) = queue::start(&settings.audit, settings.admin.is_some()).await?;
@@ -143,7 +139,6 @@ impl Core {
             authorities,
             metadata: ArcSwap::from_pointee(metadata),
             deny_list,
-            stored_revocations: Mutex::new(revocations),
             revocations_behind: AtomicBool::new(false),
             revocation_queue: RevocationQueue::new(),
             revocation_rate: ClientRate::default(),

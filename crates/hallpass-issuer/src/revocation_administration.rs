@@ -18,7 +18,7 @@ use crate::deny_list;
 use crate::error::Error;
 use crate::settings::IssuerSettings;
 use crate::store::Store;
-use crate::store::revocations::StoredRevocations;
+use crate::store::known_revocations::StoredRevocations;
 
 /// Most names that are told for one that nobody knows.
 const MOST_NEAR_NAMES: usize = 3;

@@ -17,6 +17,7 @@ mod in_use;
 mod key_rows;
 pub(crate) mod keys;
 pub(crate) mod known_clients;
+pub(crate) mod known_revocations;
 mod migrations;
 pub(crate) mod moving;
 mod old_rows;
@@ -41,9 +42,12 @@ pub(crate) mod uses;
 mod verifiers;
 pub(crate) mod written;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use aws_lc_rs::hmac::{self, Tag};
 use database::Database;
 use hallpass_token::Sealer;
+use known_revocations::StoredRevocations;
 use opening::Opening;
 use place::{Place, SealingKeys};
 use prometheus_client::metrics::counter::Counter;
@@ -71,6 +75,7 @@ pub(crate) struct Store {
     shared_secret: Tag,
     queries: Counter,
     standing: Standing,
+    known_revocations: Mutex<StoredRevocations>,
 }
 
 impl Store {
@@ -124,6 +129,7 @@ impl Store {
             shared_secret: shared_secret(&opening.key_material),
             queries: Counter::default(),
             standing: Standing::default(),
+            known_revocations: Mutex::default(),
         })
     }
 
@@ -156,6 +162,12 @@ impl Store {
     /// A secret that other issuers with the same sealing key have too, and that does not open the store.
     pub(crate) fn shared_secret(&self) -> &[u8] {
         self.shared_secret.as_ref()
+    }
+
+    /// What was read last of the revocations, for who follows them; none where nobody does. Taken out while it is brought up to date.
+    pub(crate) fn known_revocations(&self) -> MutexGuard<'_, StoredRevocations> {
+        let known = self.known_revocations.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many statements the store was asked since it was opened.

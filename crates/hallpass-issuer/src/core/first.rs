@@ -18,7 +18,7 @@ use crate::keys::record::KeyRecord;
 use crate::metrics::Metrics;
 use crate::settings::IssuerSettings;
 use crate::store::Store;
-use crate::store::revocations::StoredRevocations;
+use crate::store::known_revocations::StoredRevocations;
 use crate::stored_clients::{Followed, Ingredients};
 use crate::trusted_issuers::Trust;
 
@@ -34,18 +34,19 @@ pub(super) async fn keys(
     Ok((verifiers, kept))
 }
 
-/// What is revoked now, and what the store says of it.
+/// What is revoked now.
 pub(super) async fn deny_list(
     store: &Store,
     keys: &[KeyRecord],
     clock: &dyn Clock,
-) -> Result<(Arc<DenyList>, StoredRevocations), Error> {
+) -> Result<Arc<DenyList>, Error> {
     let now = UnixTime::from(clock.now());
     let (list, mut stored) = (DenyList::new()?, StoredRevocations::default());
     store.read_revocations(&mut stored, now).await?;
     let entries = stored.take_new().into_iter();
     list.take(entries.chain(tainted(keys, now)));
-    Ok((Arc::new(list), stored))
+    *store.known_revocations() = stored;
+    Ok(Arc::new(list))
 }
 
 /// The other issuers that are believed at first.

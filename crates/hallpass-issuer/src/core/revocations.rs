@@ -1,8 +1,8 @@
 //! What is revoked: between the store, where it is written, and the deny-list, where it counts.
 
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError};
 
 use hallpass_token::Revocation;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -14,12 +14,12 @@ use crate::http::metadata::Metadata;
 use crate::key_upkeep::{self, Kept};
 use crate::keys::record::KeyRecord;
 use crate::settings::IssuerSettings;
-use crate::store::revocations::StoredRevocations;
+use crate::store::known_revocations::StoredRevocations;
 
 impl Core {
     /// Reads what is new, which does not count before [`publish_revocations`](Self::publish_revocations). Only in one's turn.
     pub(super) async fn read_revocations(&self) -> Result<(), Error> {
-        let known = mem::take(&mut *self.stored_revocations());
+        let known = mem::take(&mut *self.store.known_revocations());
         let mut reading = Reading {
             core: self,
             known,
@@ -65,14 +65,9 @@ impl Core {
 
     /// Lets count what was read, beside the tainted ones of `keys`. Only in one's turn.
     fn publish_revocations(&self, keys: &[KeyRecord]) {
-        let new = self.stored_revocations().take_new();
+        let new = self.store.known_revocations().take_new();
         let tainted = deny_list::tainted(keys, self.now());
         self.deny_list.take(new.into_iter().chain(tainted));
-    }
-
-    fn stored_revocations(&self) -> MutexGuard<'_, StoredRevocations> {
-        let stored = self.stored_revocations.lock();
-        stored.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes `entry` into the store and lets it count, together with what others revoke at the same time.
@@ -136,7 +131,7 @@ impl Core {
     pub(crate) async fn forget_ended(&self) -> Result<(), Error> {
         let now = self.now();
         self.refreshing().forget_ended().await?;
-        if self.stored_revocations().has_ended(now) {
+        if self.store.known_revocations().has_ended(now) {
             self.store.forget_ended_revocations(now).await?;
             self.take_new_revocations().await?;
         }
@@ -156,7 +151,7 @@ struct Reading<'a> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        *self.core.stored_revocations() = mem::take(&mut self.known);
+        *self.core.store.known_revocations() = mem::take(&mut self.known);
         if !self.is_done {
             self.core.revocations_are_behind();
         }

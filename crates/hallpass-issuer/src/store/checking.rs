@@ -3,8 +3,8 @@
 use hallpass_token::UnixTime;
 
 use super::Store;
+use super::known_revocations::StoredRevocations;
 use super::refresh_families::KnownFamilies;
-use super::revocations::StoredRevocations;
 use crate::error::Error;
 
 /// What was found.

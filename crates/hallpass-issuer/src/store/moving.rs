@@ -1,5 +1,7 @@
 //! Stores that are looked at, brought up to date, copied into one sealed file, and made of one.
 
+use std::sync::Mutex;
+
 use prometheus_client::metrics::counter::Counter;
 
 use super::dump::{self, Dump, Unwritten};
@@ -53,6 +55,7 @@ impl Store {
             shared_secret: secret,
             queries: Counter::default(),
             standing: Standing::default(),
+            known_revocations: Mutex::default(),
         }))
     }
 

@@ -1,74 +1,17 @@
 //! What is taken back, in the store.
 
-use std::collections::{HashMap, HashSet};
-use std::mem;
-
-use hallpass_token::{Revocation, RevocationDigest, RevocationKind, UnixTime};
+use hallpass_token::{Revocation, RevocationDigest, UnixTime};
 
 use super::Store;
+use super::known_revocations::{ProvenRows, Row, StoredRevocations, entry, number, seconds};
 use super::query::{query, query_as};
-use super::row_seal::{RowSeal, Sum};
+use super::row_seal::RowSeal;
 use super::sealed_rows::SealedRows;
 use super::transaction::Transaction;
 use crate::error::Error;
 
-/// The columns of a row in their order: `seq`, `digest`, `kind`, `issued_before`, `ends_at`.
-type Row = (i64, String, String, Option<i64>, i64);
-
-/// What is taken back at one moment, as it was proven.
-#[derive(Debug, Default)]
-pub(crate) struct StoredRevocations {
-    /// With the `seq` of their rows.
-    entries: HashMap<RevocationDigest, (i64, Revocation)>,
-    /// Those that [`take_new`](Self::take_new) has not given yet.
-    new: HashSet<RevocationDigest>,
-    sum: Sum,
-    version: u64,
-}
-
-impl StoredRevocations {
-    /// The entries that it has not given yet, also those that have ended.
-    pub(crate) fn take_new(&mut self) -> Vec<Revocation> {
-        let new = mem::take(&mut self.new).into_iter();
-        let entry = |digest| self.entries.get(&digest).map(|(_, entry)| *entry);
-        new.filter_map(entry).collect()
-    }
-
-    /// Whether some have ended.
-    pub(crate) fn has_ended(&self, now: UnixTime) -> bool {
-        let mut entries = self.entries.values();
-        entries.any(|(_, entry)| entry.ends_at <= now)
-    }
-
-    fn take(&mut self, seal: &RowSeal, row: &Row) -> Option<()> {
-        let digest = row.1.parse().ok()?;
-        // What is kept says all that the row does.
-        let entry = entry(digest, row).filter(|entry| *row == row_of(row.0, entry))?;
-        self.sum.add(&seal.mac(row));
-        if let Some((seq, before)) = self.entries.insert(digest, (row.0, entry)) {
-            self.sum.subtract(&seal.mac(&row_of(seq, &before)));
-        }
-        self.new.insert(digest);
-        Some(())
-    }
-
-    /// Goes on as if the entries that have ended were deleted.
-    fn forget_ended(&mut self, seal: &RowSeal, now: UnixTime) {
-        let (entries, sum) = (&mut self.entries, &mut self.sum);
-        entries.retain(|_, (seq, entry)| {
-            let is_alive = now < entry.ends_at;
-            if !is_alive {
-                sum.subtract(&seal.mac(&row_of(*seq, entry)));
-            }
-            is_alive
-        });
-    }
-
-    fn fits(&self, seal: &RowSeal) -> bool {
-        let count = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-        self.sum == seal.sum && count == seal.count
-    }
-}
+/// What is wrong with rows that no issuer wrote.
+const CHANGED: &str = "its revocations were changed from outside";
 
 impl Store {
     /// Brings `known` up to what is taken back at `now`, and reads only what is new, unless something else was deleted than what
@@ -99,10 +42,7 @@ impl Store {
             .await
             .map_err(failed)?;
             if version == 0 {
-                *known = StoredRevocations {
-                    version: known.version,
-                    ..StoredRevocations::default()
-                };
+                *known = StoredRevocations::of_version(known.version);
             }
             let taken = rows.iter().try_for_each(|row| known.take(&seal, row));
             if taken.is_some() && !known.fits(&seal) && version > 0 {
@@ -113,13 +53,14 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(self.damaged("its revocations were changed from outside"))
+        Err(self.damaged(CHANGED))
     }
 
     /// Adds `entries`, of which none weakens one that is there for the same. Gives `false`, with nothing written, when what is
-    /// there says as much already.
+    /// there says as much already, and an issuer has written it: rows of others are written over.
     ///
     /// # Errors
+    /// [`Error::StoreDamaged`] when what is there cannot be told from what others have written;
     /// [`Error::TooManyRevocations`] when there would be more than `most`; nothing is written then.
     pub(crate) async fn revoke(&self, entries: &[Revocation], most: usize) -> Result<bool, Error> {
         let mut transaction = self.begin_write().await?;
@@ -142,16 +83,24 @@ impl Store {
         digest: RevocationDigest,
     ) -> Result<Option<Revocation>, Error> {
         let mut transaction = self.begin().await?;
-        let row: Option<Row> = query_as(
-            "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
-        )
-        .bind(digest.to_string())
-        .fetch_optional(&mut transaction)
-        .await
-        .map_err(|source| self.failed(source))?;
+        let row = self.row(&mut transaction, digest).await?;
         let ended = transaction.rollback().await;
         ended.map_err(|source| self.failed(source))?;
         Ok(row.and_then(|row| entry(digest, &row)))
+    }
+
+    async fn row(
+        &self,
+        connection: &mut Transaction,
+        digest: RevocationDigest,
+    ) -> Result<Option<Row>, Error> {
+        query_as(
+            "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
+        )
+        .bind(digest.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(|source| self.failed(source))
     }
 
     /// [`revoke`](Self::revoke) as a part of what else `connection` writes. After [`Error::TooManyRevocations`] those stay that
@@ -164,8 +113,10 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut seal = self.row_seal(connection).await?;
         let mut is_new = Ok(false);
+        let mut proven = self.known_revocations().rows_of(entries, &seal);
         for entry in entries {
-            match self.add(connection, &mut seal, entry, most).await {
+            let added = self.add(connection, &mut seal, (entry, entries, &mut proven), most);
+            match added.await {
                 Ok(added) => is_new = is_new.map(|before| before || added),
                 Err(error) => {
                     is_new = Err(error);
@@ -178,36 +129,78 @@ impl Store {
         is_new
     }
 
+    /// Adds `entry`, which is one of `entries`; `proven` has their rows, where these are known.
     async fn add(
         &self,
         connection: &mut Transaction,
         seal: &mut RowSeal,
-        entry: &Revocation,
+        (entry, entries, proven): (&Revocation, &[Revocation], &mut Option<ProvenRows>),
         most: usize,
     ) -> Result<bool, Error> {
+        let found = self.row(connection, entry.digest).await?;
+        if let (Some(row), None) = (&found, &proven) {
+            let all = self.prove(connection, seal, row).await?;
+            *proven = all.rows_of(entries, seal);
+        }
+        let before = proven.as_ref().and_then(|rows| rows.get(&entry.digest));
+        let rows = (before, found.as_ref());
+        let written = self.write(connection, seal, (entry, rows), most).await?;
+        let is_new = written.is_some();
+        if let (Some(row), Some(proven)) = (written, proven) {
+            proven.insert(entry.digest, row);
+        }
+        Ok(is_new)
+    }
+
+    /// All that is sealed. Whoever can write rows can add one for what is about to be revoked, or change the one that there is, so that it seems to be
+    /// done already: `found`, the row for that, is left out when the others are all that is sealed.
+    ///
+    /// # Errors
+    /// [`Error::StoreDamaged`] when other rows are not those that an issuer wrote, or the one that it wrote cannot be told any more.
+    async fn prove(
+        &self,
+        connection: &mut Transaction,
+        seal: &RowSeal,
+        found: &Row,
+    ) -> Result<StoredRevocations, Error> {
+        let rows: Vec<Row> =
+            query_as("select seq, digest, kind, issued_before, ends_at from revocations")
+                .fetch_all(connection)
+                .await
+                .map_err(|source| self.failed(source))?;
+        let others = || rows.iter().filter(|row| *row != found);
+        let proven = StoredRevocations::proven(seal, &rows);
+        let proven = proven.or_else(|| StoredRevocations::proven(seal, others()));
+        proven.ok_or_else(|| self.damaged(CHANGED))
+    }
+
+    /// Writes `entry`, merged with the row that is proven for the same, and gives what it has written; what was found in its place is gone then, whoever
+    /// wrote it. Gives `None` when what is proven says as much, and is there.
+    async fn write(
+        &self,
+        connection: &mut Transaction,
+        seal: &mut RowSeal,
+        (entry, (before, found)): (&Revocation, (Option<&Row>, Option<&Row>)),
+        most: usize,
+    ) -> Result<Option<Row>, Error> {
         let failed = |source| self.failed(source);
         let digest = entry.digest.to_string();
-        let before: Option<Row> = query_as(
-            "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
-        )
-        .bind(&digest)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failed)?;
         let mut issued_before = entry.issued_before.map(seconds);
         let mut ends_at = seconds(entry.ends_at);
         if let Some(row) = before {
             issued_before = issued_before.zip(row.3).map(|(one, other)| one.max(other));
             ends_at = ends_at.max(row.4);
-            if (issued_before, ends_at) == (row.3, row.4) {
-                return Ok(false);
+            if found == before && (issued_before, ends_at) == (row.3, row.4) {
+                return Ok(None);
             }
-            query("delete from revocations where seq = $1")
-                .bind(row.0)
+            deleted(seal, row);
+        }
+        if found.is_some() {
+            query("delete from revocations where digest = $1")
+                .bind(&digest)
                 .execute(&mut *connection)
                 .await
                 .map_err(failed)?;
-            deleted(seal, &row);
         }
         if seal.count >= u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(Error::TooManyRevocations { most });
@@ -228,7 +221,7 @@ impl Store {
         .map_err(failed)?;
         seal.sum.add(&seal.mac(&row));
         seal.count += 1;
-        Ok(true)
+        Ok(Some(row))
     }
 
     /// Deletes the entries that have ended at `now`.
@@ -273,39 +266,4 @@ fn deleted(seal: &mut RowSeal, row: &Row) {
     // That of a row which somebody else wrote was never added: the sum fits no more, and that is noticed.
     seal.sum.subtract(&seal.mac(row));
     seal.count = seal.count.saturating_sub(1);
-}
-
-/// `None` when the row does not say what a row says.
-fn entry(digest: RevocationDigest, row: &Row) -> Option<Revocation> {
-    let (_, _, kind, issued_before, ends_at) = row;
-    let mut kinds = RevocationKind::EVERY.into_iter();
-    let moment = |seconds: i64| u64::try_from(seconds).ok().map(UnixTime::from_secs);
-    Some(Revocation {
-        kind: kinds.find(|it| it.as_str() == kind)?,
-        digest,
-        issued_before: match issued_before {
-            Some(before) => Some(moment(*before)?),
-            None => None,
-        },
-        ends_at: moment(*ends_at)?,
-    })
-}
-
-/// The other way round.
-fn row_of(seq: i64, entry: &Revocation) -> Row {
-    (
-        seq,
-        entry.digest.to_string(),
-        entry.kind.as_str().to_owned(),
-        entry.issued_before.map(seconds),
-        seconds(entry.ends_at),
-    )
-}
-
-fn seconds(moment: UnixTime) -> i64 {
-    number(moment.as_secs())
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,7 @@
 //! A store file that somebody else has written to: nothing in it is believed.
 
+mod forged_revocations;
+
 use hallpass_issuer::{
     Error, GrantType, IssuerServer, IssuerSettings, RevocationEnd, RevocationTarget, import_keys,
     revoke,

@@ -10,8 +10,8 @@ use super::*;
 use crate::refresh::family::{Granted, Holder};
 use crate::refresh::token::RefreshToken;
 use crate::refresh_families::{Failed, Most, Presented, RefreshFamilies, Use};
+use crate::store::known_revocations::StoredRevocations;
 use crate::store::place::SealingKeys;
-use crate::store::revocations::StoredRevocations;
 
 static CLOCK: LazyLock<ManualClock> =
     LazyLock::new(|| ManualClock::at(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hallpass_token::{Revocation, RevocationDigest, RevocationKind};
 
 use super::*;
-use crate::store::revocations::StoredRevocations;
+use crate::store::known_revocations::StoredRevocations;
 
 fn entry(name: u64, issued_before: Option<u64>, ends_at: u64) -> Revocation {
     Revocation {
