@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod origin;
 mod page;
+mod replicas;
 mod revocations;
 mod settings;
 mod strangers;

@@ -1,5 +1,6 @@
 //! Issuers on a real PostgreSQL, alone and several of them.
 
+mod another_key;
 mod gone;
 mod looked_at;
 mod replicas;
