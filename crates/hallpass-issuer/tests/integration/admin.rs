@@ -9,6 +9,7 @@ mod clients;
 mod creations;
 mod described;
 mod forged;
+mod http2;
 mod keys;
 mod limits;
 mod origin;
