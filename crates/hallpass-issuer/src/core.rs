@@ -208,7 +208,26 @@ impl Core {
         if self.awaits_adoption.load(Ordering::Relaxed) {
             self.refresh().await?;
         }
+        if self.show_adoption() {
+            // Some may have asked another issuer on the same store.
+            self.verifiers.learn(self.store.verifiers().await?);
+            self.show_adoption();
+        }
         Ok(())
+    }
+
+    /// Shows how many verifiers lack each key that signs or will. Whether any does.
+    fn show_adoption(&self) -> bool {
+        let live_since = key_upkeep::live_since(&self.settings.load(), self.now());
+        let mut is_lacking = false;
+        for (kid, state) in self.key_states.load().iter() {
+            if matches!(state, KeyState::Announced | KeyState::Signing) {
+                let without = self.verifiers.without(kid, live_since);
+                is_lacking |= without > 0;
+                self.metrics.keys.lacking(kid, *state, without);
+            }
+        }
+        is_lacking
     }
 
     /// The verifier `name` gets the key set that holds now.

@@ -55,6 +55,7 @@ impl Core {
         kept.report_others(&self.key_states.load());
         self.key_states.store(Arc::new(kept.states()));
         self.metrics.keys.set(&kept.records);
+        self.show_adoption();
         self.next_moment.store(moment(&kept), Ordering::Relaxed);
         self.awaits_adoption
             .store(awaits_adoption(&kept), Ordering::Relaxed);

@@ -119,9 +119,15 @@ impl Verifiers {
 
     /// Whether every verifier that was seen at `since` or later has the key `kid`.
     pub(crate) fn all_have(&self, kid: &str, since: UnixTime) -> bool {
+        self.without(kid, since) == 0
+    }
+
+    /// How many of those that were seen at `since` or later do not have the key `kid`.
+    pub(crate) fn without(&self, kid: &str, since: UnixTime) -> usize {
         let known = self.known();
-        let mut live = known.values().filter(|seen| seen.at >= since);
-        live.all(|seen| seen.kids.iter().any(|known| &**known == kid))
+        let live = known.values().filter(|seen| seen.at >= since);
+        live.filter(|seen| !seen.kids.iter().any(|known| &**known == kid))
+            .count()
     }
 
     /// Those of which the store does not know enough; they count as stored from now on. `seen_before` are forgotten.
@@ -195,6 +201,8 @@ mod tests {
         verifiers.saw("a", &kids(&["old"]), at(100));
         verifiers.saw("b", &kids(&["old", "new"]), at(100));
         assert!(!verifiers.all_have("new", at(50)));
+        let without = |since| verifiers.without("new", at(since));
+        assert_eq!((without(0), without(50), without(101)), (2, 1, 0));
         verifiers.saw("a", &kids(&["old", "new"]), at(120));
         assert!(verifiers.all_have("new", at(50)));
         assert!(

@@ -233,12 +233,19 @@ fn etag(document: &[u8]) -> Option<HeaderValue> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyMetrics {
     created_at: Family<KeyLabels, Gauge>,
+    verifiers_missing: Family<AdoptionLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KeyLabels {
     kid: String,
     algorithm: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdoptionLabels {
+    kid: String,
     state: &'static str,
 }
 
@@ -249,11 +256,17 @@ impl KeyMetrics {
             "When each published key was created or imported",
             self.created_at.clone(),
         );
+        registry.register(
+            "signing_key_verifiers_missing",
+            "Verifiers that asked for the key set lately, by name, and do not have this key",
+            self.verifiers_missing.clone(),
+        );
     }
 
-    /// Replaces the gauges by those of `records`.
+    /// Replaces the gauges by those of `records`; who has them is shown by [`lacking`](Self::lacking).
     pub(crate) fn set(&self, records: &[KeyRecord]) {
         self.created_at.clear();
+        self.verifiers_missing.clear();
         for record in records {
             let gauge = self.created_at.get_or_create_owned(&KeyLabels {
                 kid: record.kid.clone(),
@@ -262,5 +275,14 @@ impl KeyMetrics {
             });
             gauge.set(i64::try_from(record.created_at).unwrap_or(i64::MAX));
         }
+    }
+
+    /// So many verifiers do not have this key.
+    pub(crate) fn lacking(&self, kid: &str, state: KeyState, verifiers: usize) {
+        let gauge = self.verifiers_missing.get_or_create_owned(&AdoptionLabels {
+            kid: kid.to_owned(),
+            state: state.as_str(),
+        });
+        gauge.set(i64::try_from(verifiers).unwrap_or(i64::MAX));
     }
 }

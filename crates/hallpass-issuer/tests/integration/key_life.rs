@@ -215,6 +215,14 @@ async fn a_key_that_awaits_its_verifiers_signs_when_each_of_them_has_it() {
     harness.clock.advance(Duration::from_secs(600));
     tokio::time::sleep(Duration::from_millis(450)).await;
     assert_eq!(signer(&harness).await, old, "one of them does not have it");
+    let lacking = |state| {
+        let kid = &next.key_id;
+        format!("hallpass_signing_key_verifiers_missing{{kid=\"{kid}\",state=\"{state}\"}}")
+    };
+    wait_for(&harness, async |harness| {
+        (harness.metric(&lacking("announced")) == 1).then_some(())
+    })
+    .await;
 
     harness
         .get(
@@ -224,6 +232,12 @@ async fn a_key_that_awaits_its_verifiers_signs_when_each_of_them_has_it() {
         .await;
     wait_for(&harness, async |harness| {
         (signer(harness).await == next.key_id).then_some(())
+    })
+    .await;
+    wait_for(&harness, async |harness| {
+        let shown = harness.issuer.metrics();
+        let adopted = format!("{} 0", lacking("signing"));
+        (shown.lines().any(|line| line == adopted)).then_some(())
     })
     .await;
     let report = key_report(settings, &clock).await.unwrap();
