@@ -2,6 +2,7 @@
 //! other page exist, with their options.
 
 mod named;
+mod places;
 mod session;
 mod shown;
 
@@ -12,17 +13,23 @@ const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 
 #[test]
 fn the_commands_of_the_operations_page_do_what_it_says() {
+    let commands = run(OPERATIONS);
+    assert!(commands > 15, "{commands} commands");
+}
+
+/// Runs all commands of a page. How many there were.
+fn run(page: &str) -> usize {
     let mut session = Session::new();
     let mut commands = 0;
-    for block in blocks(OPERATIONS) {
+    for block in blocks(page) {
         match block.language.as_str() {
             "console" => commands += session.run(&block),
             "yaml" if !block.mark.is_empty() => session.write(&block),
             _ => {}
         }
     }
-    assert!(commands > 15, "{commands} commands");
     session.end();
+    commands
 }
 
 /// What could be taken for a session is one.

@@ -1,5 +1,6 @@
-//! A session at a shell: commands one after the other in one folder, and an issuer in the background.
+//! A session at a shell: commands one after the other in one folder, and programs in the background.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,21 +10,23 @@ use std::time::Duration;
 use hallpass::clock::{Clock, SystemClock};
 
 use crate::issuer::Running;
+use crate::pages::places::Places;
 use crate::pages::shown::{Block, Names, commands};
 use crate::process::signal;
 
-/// Where the page has its issuer listen; the test's listens wherever there is a place.
-const ADDRESS: &str = "127.0.0.1:9000";
-const ANY_ADDRESS: &str = "127.0.0.1:0";
 /// In the fence of what may take a moment.
 const UNTIL_SO: &str = "until it is so";
+/// In the fence of what needs a program that may not be there.
+const WITH: &str = "with ";
 /// For what takes a third of a second on a machine that is idle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Session {
     folder: tempfile::TempDir,
     names: Names,
-    issuer: Option<Running>,
+    places: Places,
+    /// What runs in the background, by its number.
+    jobs: BTreeMap<usize, Running>,
 }
 
 impl Session {
@@ -31,28 +34,36 @@ impl Session {
         Self {
             folder: tempfile::tempdir().unwrap(),
             names: Names::default(),
-            issuer: None,
+            places: Places::default(),
+            jobs: BTreeMap::new(),
         }
     }
 
     /// Writes a file that the page shows, with the name in its fence.
-    pub(crate) fn write(&self, block: &Block) {
-        let text = block.text.replace(ADDRESS, ANY_ADDRESS);
+    pub(crate) fn write(&mut self, block: &Block) {
+        let text = self.places.real(&block.text);
         fs::write(self.folder.path().join(&block.mark), text).unwrap();
     }
 
     /// Runs the commands of a block, and holds what they say against it. How many there were.
     pub(crate) fn run(&mut self, block: &Block) -> usize {
+        if let Some(program) = missing(&block.mark) {
+            let line = block.line;
+            eprintln!("\n!! SKIPPED, the commands of line {line}: there is no {program}");
+            return 0;
+        }
         let commands = commands(block);
         for (command, shown) in &commands {
-            let done = match (command.strip_suffix(" &"), *command) {
-                (Some(command), _) => self.begin(command, shown),
-                (None, "kill %1") => self.stop(),
-                (None, "kill -HUP %1") => {
-                    signal(&self.issuer.as_ref().unwrap().child, "HUP");
-                    Ok(())
-                }
-                (None, command) => self.command(command, shown, block.mark == UNTIL_SO),
+            let job = |prefix| -> Option<usize> { command.strip_prefix(prefix)?.parse().ok() };
+            let done = if let Some(command) = command.strip_suffix(" &") {
+                self.begin(command, shown)
+            } else if let Some(job) = job("kill %") {
+                self.stop(job)
+            } else if let Some(job) = job("kill -HUP %") {
+                signal(&self.jobs[&job].child, "HUP");
+                Ok(())
+            } else {
+                self.command(command, shown, block.mark.ends_with(UNTIL_SO))
             };
             if let Err(problem) = done {
                 panic!("line {}: {command}\n{problem}", block.line);
@@ -63,19 +74,21 @@ impl Session {
 
     /// Nothing of it runs on.
     pub(crate) fn end(self) {
-        assert!(self.issuer.is_none(), "the page ends what it begins");
+        assert!(self.jobs.is_empty(), "the page ends what it begins");
     }
 
     fn begin(&mut self, command: &str, shown: &[&str]) -> Result<(), String> {
+        let command = self.places.real(command);
         let mut shell = self.shell(&format!("exec {command}"));
-        let issuer = Running::start_by(&mut shell);
-        let said = issuer.introduction().replace(issuer.address(), ADDRESS);
-        self.issuer = Some(issuer);
+        let job = Running::start_by(&mut shell);
+        let said = self.places.shown(&job.introduction());
+        let number = (1..).find(|number| !self.jobs.contains_key(number));
+        self.jobs.insert(number.unwrap(), job);
         self.names.fit(shown, &said)
     }
 
-    fn stop(&mut self) -> Result<(), String> {
-        match self.issuer.take().unwrap().stop() {
+    fn stop(&mut self, job: usize) -> Result<(), String> {
+        match self.jobs.remove(&job).unwrap().stop() {
             0 => Ok(()),
             code => Err(format!("it has ended with {code}")),
         }
@@ -87,11 +100,7 @@ impl Session {
         shown: &[&str],
         takes_a_moment: bool,
     ) -> Result<(), String> {
-        let command = self.names.fill(command);
-        let command = match &self.issuer {
-            Some(issuer) => command.replace(ADDRESS, issuer.address()),
-            None => command,
-        };
+        let command = self.places.real(&self.names.fill(command));
         let clock = SystemClock::new();
         let end = clock.monotonic() + PATIENCE;
         loop {
@@ -100,7 +109,9 @@ impl Session {
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
-            let mut said = String::from_utf8(output.stdout).unwrap();
+            let mut said = self
+                .places
+                .shown(&String::from_utf8(output.stdout).unwrap());
             if !output.status.success() {
                 said.push_str(&format!("(it has ended with {})\n", output.status));
             }
@@ -123,4 +134,13 @@ impl Session {
             .env_remove("RUST_LOG");
         shell
     }
+}
+
+/// The program that a block needs and that is not installed.
+fn missing(mark: &str) -> Option<&str> {
+    let needed = mark.strip_prefix(WITH)?;
+    let program = needed.split(',').next()?;
+    let look = format!("command -v {program}");
+    let found = Command::new("sh").args(["-c", &look]).output().unwrap();
+    (!found.status.success()).then_some(program)
 }
