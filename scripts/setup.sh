@@ -3,7 +3,7 @@
 #
 # Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
 # so; otherwise it says what to type, and fails. For the tests against real Spring programs it also installs a JDK and
-# Maven where it may, for those with a real Redis, PostgreSQL, name server or nginx that, and for those with other OAuth clients or proxies
+# Maven where it may, for those with a real Redis, PostgreSQL, name server, Prometheus or nginx that, and for those with other OAuth clients or proxies
 # Python; without them these tests are skipped, with a line each. It changes nothing else.
 # shellcheck shell=sh
 
@@ -133,6 +133,18 @@ want_postgres() {
     want_packages PostgreSQL 'with a real PostgreSQL' postgresql
     # Where the package starts a service all the same: the tests start their own servers, on other ports.
     service postgresql stop >/dev/null 2>&1 || true
+}
+
+want_prometheus() {
+    if ! command -v promtool >/dev/null 2>&1; then
+        want_packages Prometheus 'of rules, alerts and dashboards' prometheus
+        # Where the package starts a service all the same: the tests start their own servers, on other ports.
+        service prometheus stop >/dev/null 2>&1 || true
+    fi
+    if ! command -v prometheus-alertmanager >/dev/null 2>&1; then
+        want_packages Alertmanager 'of alerts that reach somebody' prometheus-alertmanager
+        service prometheus-alertmanager stop >/dev/null 2>&1 || true
+    fi
 }
 
 # nginx comes from the system; Envoy, Traefik and Caddy are packages of Python, which the tests fetch below the build's own folder.

@@ -1,0 +1,6 @@
+//! What `deploy/prometheus` holds, with Prometheus's own programs.
+
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod rules;
