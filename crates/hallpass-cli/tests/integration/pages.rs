@@ -1,5 +1,5 @@
-//! Commands that the documents show: those of `docs/operations.md` are run, in their order, and say what stands there; those of every
-//! other page exist, with their options.
+//! Commands that the documents show: those of `docs/operations.md` and `docs/runbook.md` are run, in their order, and say what stands there;
+//! those of every other page exist, with their options.
 
 mod named;
 mod places;
@@ -10,11 +10,19 @@ use crate::pages::session::Session;
 use crate::pages::shown::{Block, blocks};
 
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+const RUNBOOK: &str = include_str!("../../../../docs/runbook.md");
 
 #[test]
 fn the_commands_of_the_operations_page_do_what_it_says() {
     let commands = run(OPERATIONS);
     assert!(commands > 15, "{commands} commands");
+}
+
+/// What is mended was broken before, by commands that a reader does not see: comments of the page.
+#[test]
+fn the_commands_of_the_runbook_mend_what_they_say() {
+    let commands = run(RUNBOOK);
+    assert!(commands > 60, "{commands} commands");
 }
 
 /// Runs all commands of a page. How many there were.

@@ -3,6 +3,7 @@
 //!
 //! The rules and their reasons are in `CONTRIBUTING.md`.
 
+mod alerts;
 mod banned;
 mod circles;
 mod dependencies;
