@@ -21,6 +21,7 @@ mod adopted;
 mod canonical;
 mod configuration;
 mod duration;
+mod edit;
 mod effective;
 pub mod environment;
 pub mod files;
@@ -56,6 +57,7 @@ mod yaml_text;
 
 pub use adopted::Adopted;
 pub use configuration::Configuration;
+pub use edit::{EditError, WrittenValue, with_values, written_value};
 pub use foreign::Foreign;
 pub use foreign_text::ForeignText;
 pub use key::{Key, Kind};
