@@ -36,6 +36,18 @@ pub(crate) struct Found {
     pub(crate) md5: String,
 }
 
+/// A document as it was read, for whoever writes another one in place of this one alone.
+#[derive(Debug)]
+pub struct ReadDocument(Found);
+
+impl ReadDocument {
+    /// What it says.
+    #[must_use]
+    pub const fn text(&self) -> &Secret {
+        &self.0.text
+    }
+}
+
 impl NacosDocuments {
     /// Begins to connect. Needs a runtime.
     ///
@@ -64,6 +76,18 @@ impl NacosDocuments {
     pub async fn get(&self, data_id: &str, group: &str) -> Result<Option<Secret>, NacosError> {
         let found = self.find(data_id, group).await?;
         Ok(found.map(|found| found.text))
+    }
+
+    /// As [`get`](Self::get), to be given to [`replace`](Self::replace).
+    ///
+    /// # Errors
+    /// When no server answers, or it refuses.
+    pub async fn read(
+        &self,
+        data_id: &str,
+        group: &str,
+    ) -> Result<Option<ReadDocument>, NacosError> {
+        Ok(self.find(data_id, group).await?.map(ReadDocument))
     }
 
     pub(crate) async fn find(
@@ -102,6 +126,52 @@ impl NacosDocuments {
     /// # Errors
     /// When no server answers, or it refuses. A moment may pass before [`get`](Self::get) shows it.
     pub async fn publish(&self, data_id: &str, group: &str, text: &str) -> Result<(), NacosError> {
+        self.write(data_id, group, text, None).await
+    }
+
+    /// Writes a document in place of the one that was read, if that is there still: what somebody else has written meanwhile is
+    /// not lost. One that was deleted meanwhile is written anew.
+    ///
+    /// # Errors
+    /// [`NacosError::Changed`] when another one is there, and as [`publish`](Self::publish). Just after a document was written, the server may
+    /// have shown the one before it: then this is refused too, and may be tried again.
+    pub async fn replace(
+        &self,
+        data_id: &str,
+        group: &str,
+        before: &ReadDocument,
+        text: &str,
+    ) -> Result<(), NacosError> {
+        let ReadDocument(before) = before;
+        if before.md5.is_empty() {
+            return Err(NacosError::protocol("the digest of a document"));
+        }
+        let written = self.write(data_id, group, text, Some(&before.md5)).await;
+        let Err(NacosError::Refused { code, reason }) = written else {
+            return written;
+        };
+        // It has no code of its own for this.
+        let there = self.find(data_id, group).await?;
+        let there = there.as_ref().map(|found| found.text.expose());
+        if there == Some(text) {
+            return Ok(());
+        }
+        let is_other = there != Some(before.text.expose()) || reason.contains("md5");
+        Err(match is_other {
+            true => NacosError::Changed {
+                document: format!("{group}/{data_id}").into(),
+            },
+            false => NacosError::Refused { code, reason },
+        })
+    }
+
+    async fn write(
+        &self,
+        data_id: &str,
+        group: &str,
+        text: &str,
+        cas_md5: Option<&str>,
+    ) -> Result<(), NacosError> {
         let kind = match data_id.rsplit_once('.') {
             Some((_, "yml" | "yaml")) => "yaml",
             Some((_, "json")) => "json",
@@ -113,6 +183,7 @@ impl NacosDocuments {
             group,
             tenant: &self.namespace,
             content: text,
+            cas_md5,
             addition_map: BTreeMap::from([("type", kind)]),
         };
         let done = self.session.ask(&request, self.resource(group)).await;

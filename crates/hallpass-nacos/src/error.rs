@@ -41,6 +41,12 @@ pub enum NacosError {
         /// Data id and group.
         document: Arc<str>,
     },
+    /// A document is another one than the one that was to be replaced.
+    #[error("{document}: somebody else has changed it meanwhile; nothing was written")]
+    Changed {
+        /// Data id and group.
+        document: Arc<str>,
+    },
     /// There is neither a server nor a usable snapshot.
     #[error("{source}, and there is no snapshot to start from: {snapshot}")]
     NoSnapshot {
@@ -102,6 +108,7 @@ impl NacosError {
             Self::Refused { .. } => "refused",
             Self::Protocol { .. } => "protocol",
             Self::NoDocument { .. } => "document",
+            Self::Changed { .. } => "changed",
             Self::NoSnapshot { .. } => "snapshot",
             Self::Tls(_) => "tls",
             Self::Registration { .. } => "registration",

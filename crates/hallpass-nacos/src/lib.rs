@@ -54,10 +54,11 @@ mod snapshot;
 pub use configuration::NacosConfiguration;
 pub use credential::Credential;
 pub use discovery::{NacosDiscovery, OwnInstance, Registration};
-pub use documents::NacosDocuments;
+pub use documents::{NacosDocuments, ReadDocument};
 pub use error::{NacosError, SnapshotError};
 pub use metrics::NacosMetrics;
 pub use parts::NacosParts;
+pub use properties::{properties_as_yaml, properties_with_values};
 pub use server_address::ServerAddress;
 pub use settings::{
     ConfigSettings, DiscoverySettings, DocumentSettings, NacosSettings, RegisterSettings,

@@ -127,6 +127,9 @@ pub(crate) struct ConfigPublishRequest<'a> {
     pub(crate) group: &'a str,
     pub(crate) tenant: &'a str,
     pub(crate) content: &'a str,
+    /// The digest of what this may take the place of; without it, whatever is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cas_md5: Option<&'a str>,
     pub(crate) addition_map: BTreeMap<&'a str, &'a str>,
 }
 request!(ConfigPublishRequest -> Done);

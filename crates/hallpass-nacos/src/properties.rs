@@ -1,12 +1,16 @@
-//! A `.properties` document as YAML: each of its lines becomes one line, so that problems name the right one.
+//! A `.properties` document as YAML: each of its lines becomes one line, so that problems name the right one. And single values of
+//! it, changed in their places.
 
 use std::fmt::Write as _;
 
-/// The same in YAML. Keys keep their dots, which the loader takes apart.
+use hallpass_config::{EditError, Secret, written_value};
+
+/// A `.properties` text in YAML, line by line. Keys keep their dots, which the loader takes apart.
 ///
 /// Escapes as Java has them (`\t`, `\n`, `\r`, `\uXXXX`, any other character for itself) and lines that go on after a
 /// backslash at their end are understood.
-pub(crate) fn to_yaml(text: &str) -> String {
+#[must_use]
+pub fn properties_as_yaml(text: &str) -> String {
     let mut yaml = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -32,6 +36,118 @@ pub(crate) fn to_yaml(text: &str) -> String {
         }
     }
     yaml
+}
+
+/// As [`hallpass_config::with_values`], for a `.properties` text and values without characters that need an escape. A key that is not there
+/// yet is written below the one before it in `values`, in its way, or at the end.
+///
+/// ```
+/// let text = "# ours\nhallpass.security.internal-jwt.mode = report\nx=1\n";
+/// let mode = [("hallpass.security.internal-jwt.mode", "enforce")];
+/// let changed = hallpass_nacos::properties_with_values(text, &mode)?;
+/// assert_eq!(changed.expose(), "# ours\nhallpass.security.internal-jwt.mode = enforce\nx=1\n");
+/// # Ok::<(), hallpass_config::EditError>(())
+/// ```
+///
+/// # Errors
+/// As [`hallpass_config::with_values`].
+pub fn properties_with_values(text: &str, values: &[(&str, &str)]) -> Result<Secret, EditError> {
+    let mut changed = Secret::new(text);
+    let mut before: Option<&str> = None;
+    for (path, value) in values {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if value.is_empty() || !value.chars().all(is_plain) {
+            return Err(EditError::NotAValue);
+        }
+        let next = with_value(changed.expose(), path, value, before)?;
+        let there = written_value(&properties_as_yaml(&next), path)?;
+        let is_there = there
+            .and_then(|it| it.text)
+            .is_some_and(|it| it.expose() == *value);
+        if !is_there {
+            return Err(EditError::NotInPlace);
+        }
+        changed = Secret::new(next);
+        before = Some(path);
+    }
+    Ok(changed)
+}
+
+fn with_value(
+    text: &str,
+    path: &str,
+    value: &str,
+    before: Option<&str>,
+) -> Result<String, EditError> {
+    let yaml = properties_as_yaml(text);
+    let line_of = |path: &str| written_value(&yaml, path).map(|it| it.map(|it| it.line));
+    let end_of_line = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    if let Some(line) = line_of(path)? {
+        let (head, whole, rest) = around(text, line);
+        let (start, end) = (
+            whole.len() - after_key(whole).len(),
+            whole.trim_end_matches(['\r', '\n']).len(),
+        );
+        let (key, line_end) = (whole.get(..start), whole.get(end..));
+        let (Some(key), Some(line_end)) = (key, line_end) else {
+            return Err(EditError::NotInPlace);
+        };
+        return Ok([head, key, value, line_end, rest].concat());
+    }
+    let neighbour = before.map(line_of).transpose()?.flatten();
+    let Some(line) = neighbour else {
+        let gap = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            end_of_line
+        };
+        return Ok(format!("{text}{gap}{path}={value}{end_of_line}"));
+    };
+    let (head, whole, rest) = around(text, line);
+    let key = whole
+        .get(..whole.len() - after_key(whole).len())
+        .unwrap_or(whole);
+    // As the neighbour is written, up to its last name.
+    let (name, equals) = key.split_at(key.trim_end_matches([' ', '\t', '=', ':']).len());
+    let (outer, last) = (name.rsplit_once('.'), path.rsplit_once('.'));
+    let (Some((outer, _)), Some((_, last))) = (outer, last) else {
+        return Err(EditError::NotInPlace);
+    };
+    let gap = if whole.ends_with('\n') {
+        ""
+    } else {
+        end_of_line
+    };
+    let own_end = if whole.ends_with('\n') {
+        end_of_line
+    } else {
+        ""
+    };
+    Ok([
+        head, whole, gap, outer, ".", last, equals, value, own_end, rest,
+    ]
+    .concat())
+}
+
+/// What stands before a line (from 1), it with all lines that it goes on in, and what follows.
+fn around(text: &str, line: usize) -> (&str, &str, &str) {
+    let length = |lines: &[&str]| lines.iter().map(|line| line.len()).sum::<usize>();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let (before, from) = lines.split_at(line.saturating_sub(1).min(lines.len()));
+    let going_on = from
+        .iter()
+        .take_while(|line| goes_on(line.trim_end_matches(['\r', '\n'])));
+    let own = (going_on.count() + 1).min(from.len());
+    let (own, _) = from.split_at(own);
+    let (head, tail) = text.split_at(length(before));
+    let (own, rest) = tail.split_at(length(own));
+    (head, own, rest)
+}
+
+/// The value of a line, its end included, without what separates it from its key.
+fn after_key(line: &str) -> &str {
+    let (_, value) = split(line.trim_start());
+    value
 }
 
 /// An odd number of backslashes at the end.
@@ -91,12 +207,44 @@ mod tests {
                     a\\=b:c\\u0041\\n\nlong=1,\\\n  2,\\\n  3\nlast";
         let expected = "\n\n\"hallpass.service.name\": \"order-service\"\n\
                         \"a=b\": \"cA\\n\"\n\"long\": \"1,2,3\"\n\n\n\"last\": \"\"\n";
-        assert_eq!(to_yaml(text), expected);
+        assert_eq!(properties_as_yaml(text), expected);
+    }
+
+    #[test]
+    fn a_value_is_changed_in_its_line_and_all_others_stay() {
+        let mode = "scccy.security.internal-jwt.mode";
+        let percent = "scccy.security.internal-jwt.enforce-percent";
+        let values = [(mode, "enforce"), (percent, "10")];
+        for (before, after) in [
+            (
+                "! why\r\nscccy.security.internalJwt.mode : report\r\n\r\na=b\\\r\n  c\r\n",
+                "! why\r\nscccy.security.internalJwt.mode : enforce\r\nscccy.security.internalJwt.enforce-percent : 10\r\n\r\na=b\\\r\n  c\r\n",
+            ),
+            (
+                "scccy.security.internal-jwt.mode=\\\n  report\nscccy.security.internal-jwt.enforce-percent=50",
+                "scccy.security.internal-jwt.mode=enforce\nscccy.security.internal-jwt.enforce-percent=10",
+            ),
+            (
+                "# nothing yet",
+                "# nothing yet\nscccy.security.internal-jwt.mode=enforce\nscccy.security.internal-jwt.enforce-percent=10\n",
+            ),
+            (
+                "scccy.security.internal-jwt.mode report",
+                "scccy.security.internal-jwt.mode enforce\nscccy.security.internal-jwt.enforce-percent 10",
+            ),
+        ] {
+            let changed = properties_with_values(before, &values).unwrap();
+            assert_eq!(changed.expose(), after, "{before}");
+        }
+        for value in ["", "a b", "a\\", "a\nb=c", "ä"] {
+            let refused = properties_with_values("", &[(mode, value)]);
+            assert_eq!(refused.unwrap_err(), EditError::NotAValue, "{value}");
+        }
     }
 
     #[test]
     fn no_value_gets_out_of_its_quotes() {
-        let yaml = to_yaml("a=\"\\\\\nb=x: {y}\n");
+        let yaml = properties_as_yaml("a=\"\\\\\nb=x: {y}\n");
         assert_eq!(yaml, "\"a\": \"\\\"\\\\\"\n\"b\": \"x: {y}\"\n");
     }
 }

@@ -114,7 +114,7 @@ impl Fetched {
         let text = |document: &Document| {
             let found = document.found.as_ref()?;
             let text = match document.data_id.ends_with(".properties") {
-                true => Secret::new(properties::to_yaml(found.text.expose())),
+                true => Secret::new(properties::properties_as_yaml(found.text.expose())),
                 false => found.text.clone(),
             };
             Some((name(&document.data_id, &document.group), text))
