@@ -12,6 +12,7 @@ mod log_time;
 mod logging;
 mod moment;
 mod output;
+mod readiness;
 mod role;
 mod runtime;
 mod settings;

@@ -1,28 +1,20 @@
 //! `hallpass policy readiness`: who would be denied, before anybody is.
 
-mod advice;
-mod exposition;
-mod report;
-
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use hallpass::token::UnixTime;
-use hallpass::upstream::{Body, CarriesNoSecret, HttpTransport};
 use serde::Serialize;
-use tower::ServiceExt;
 
-use self::report::{Service, Terms};
 use crate::issuer_store::clock;
 use crate::output::{self, Exit, Failure};
+use crate::readiness::{MAX_METRICS_BYTES, Service, Terms, fetch};
 use crate::settings::CallerArguments;
 use crate::{input, runtime};
 
 /// Longest wait for the metrics of one service, connecting included.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(10);
-/// Most bytes of the metrics of one service.
-const MAX_METRICS_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Say from the metrics of services whether it is safe to go on with a roll-out
 ///
@@ -101,38 +93,10 @@ impl PolicyReadiness {
     }
 
     fn download(&self, url: &str) -> Result<Vec<u8>, Failure> {
-        let request = http::Request::get(url)
-            .header(
-                http::header::ACCEPT,
-                "application/openmetrics-text, text/plain",
-            )
-            // Plain http will do: who can read metrics there can, and nothing is decided by them but the next step of a person.
-            .extension(CarriesNoSecret)
-            .body(Body::empty())
-            .map_err(|error| Failure::usage(format_args!("{url}: {error}")))?;
+        let usable = url.parse::<http::Uri>();
+        usable.map_err(|error| Failure::usage(format_args!("{url}: {error}")))?;
         let transport = self.caller.transport()?;
-        let fetched = runtime::block_on(async {
-            tokio::time::timeout(DOWNLOAD_LIMIT, fetch(transport, request)).await
-        })?;
-        let outcome = fetched.unwrap_or_else(|_elapsed| {
-            Err(format!(
-                "no response within {} seconds",
-                DOWNLOAD_LIMIT.as_secs()
-            ))
-        });
-        outcome.map_err(|reason| Failure::failed(format_args!("{url}: {reason}")))
+        let fetched = runtime::block_on(fetch(transport, url, DOWNLOAD_LIMIT))?;
+        fetched.map_err(|reason| Failure::failed(format_args!("{url}: {reason}")))
     }
-}
-
-async fn fetch(transport: HttpTransport, request: http::Request<Body>) -> Result<Vec<u8>, String> {
-    let response = transport
-        .oneshot(request)
-        .await
-        .map_err(|error| error.to_string())?;
-    if response.status() != http::StatusCode::OK {
-        return Err(format!("the response is {}", response.status()));
-    }
-    let limit = usize::try_from(MAX_METRICS_BYTES).unwrap_or(usize::MAX);
-    let bytes = response.into_body().collect_within(limit).await;
-    Ok(bytes.map_err(|error| error.to_string())?.to_vec())
 }

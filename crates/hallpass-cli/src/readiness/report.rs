@@ -10,27 +10,27 @@ use crate::moment;
 
 /// What counts.
 #[derive(Clone, Debug)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// Seconds since 1970.
-    pub(super) now: u64,
+    pub(crate) now: u64,
     /// Only what came within this time counts, and a route must have been watched as long; 0: all counts, and none must.
-    pub(super) window_seconds: u64,
+    pub(crate) window_seconds: u64,
     /// Callers that are to be denied.
-    pub(super) accepted: Vec<String>,
+    pub(crate) accepted: Vec<String>,
 }
 
 /// One service.
 #[derive(Debug, Serialize)]
-pub(super) struct Service {
-    pub(super) source: String,
-    pub(super) safe: bool,
-    pub(super) routes: Vec<Route>,
+pub(crate) struct Service {
+    pub(crate) source: String,
+    pub(crate) safe: bool,
+    pub(crate) routes: Vec<Route>,
 }
 
 /// One route.
 #[derive(Debug, Serialize)]
-pub(super) struct Route {
-    pub(super) route: String,
+pub(crate) struct Route {
+    pub(crate) route: String,
     mode: String,
     enforced_percent: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub(super) struct Route {
     would_deny: Vec<Caller>,
     /// Calls that a handler's extractor would refuse, by reason. The caller is not known.
     handlers: BTreeMap<String, u64>,
-    pub(super) safe: bool,
+    pub(crate) safe: bool,
     why_not: Vec<String>,
     next: String,
 }
@@ -73,7 +73,7 @@ struct Read {
 
 impl Service {
     /// `None` when the document is not that of a service which verifies callers.
-    pub(super) fn read(source: &str, text: &str, terms: &Terms) -> Option<Self> {
+    pub(crate) fn read(source: &str, text: &str, terms: &Terms) -> Option<Self> {
         let mut routes = BTreeMap::<String, Read>::new();
         for sample in samples(text, "hallpass_") {
             if is_ours(&sample.name) {
@@ -219,7 +219,7 @@ fn next(mode: &str, percent: u64) -> String {
 
 impl Service {
     /// Some lines for a reader.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.source.clone()];
         for route in &self.routes {
             route.say(&mut lines);

@@ -1,0 +1,45 @@
+//! Gets the metrics of one instance.
+
+use std::time::Duration;
+
+use hallpass::upstream::{Body, CarriesNoSecret, HttpTransport};
+use tower::ServiceExt;
+
+/// Most bytes of the metrics of one instance.
+pub(crate) const MAX_METRICS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What `url` gives within `limit`, connecting included.
+///
+/// # Errors
+/// Why there is nothing; the URL is not repeated.
+pub(crate) async fn fetch(
+    transport: HttpTransport,
+    url: &str,
+    limit: Duration,
+) -> Result<Vec<u8>, String> {
+    let fetched = tokio::time::timeout(limit, fetch_in_time(transport, url)).await;
+    fetched
+        .unwrap_or_else(|_elapsed| Err(format!("no response within {} seconds", limit.as_secs())))
+}
+
+async fn fetch_in_time(transport: HttpTransport, url: &str) -> Result<Vec<u8>, String> {
+    let request = http::Request::get(url)
+        .header(
+            http::header::ACCEPT,
+            "application/openmetrics-text, text/plain",
+        )
+        // Plain http will do: who can read metrics there can, and nothing is decided by them but the next step of a person.
+        .extension(CarriesNoSecret)
+        .body(Body::empty())
+        .map_err(|error| error.to_string())?;
+    let response = transport
+        .oneshot(request)
+        .await
+        .map_err(|error| error.to_string())?;
+    if response.status() != http::StatusCode::OK {
+        return Err(format!("the response is {}", response.status()));
+    }
+    let limit = usize::try_from(MAX_METRICS_BYTES).unwrap_or(usize::MAX);
+    let bytes = response.into_body().collect_within(limit).await;
+    Ok(bytes.map_err(|error| error.to_string())?.to_vec())
+}
