@@ -39,6 +39,10 @@ mod policy_readiness;
 mod policy_source;
 mod revocations;
 mod revoke;
+mod rollout_advance;
+mod rollout_back;
+mod rollout_plan;
+mod rollout_status;
 mod sidecar;
 mod store_backup;
 mod store_check;
@@ -84,6 +88,9 @@ pub(crate) enum Command {
     /// See which rules a service has, and what they decide; and who may call whom at the issuer.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Roll verification out, step by step by a plan, and back.
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Check and explain configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -219,6 +226,25 @@ impl PolicyCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum RolloutCommand {
+    Plan(rollout_plan::RolloutPlan),
+    Status(rollout_status::RolloutStatus),
+    Advance(rollout_advance::RolloutAdvance),
+    Back(rollout_back::RolloutBack),
+}
+
+impl RolloutCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::Plan(command) => command.run(),
+            Self::Status(command) => command.run(),
+            Self::Advance(command) => command.run(),
+            Self::Back(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     Check(config_check::ConfigCheck),
     Reference(config_reference::ConfigReference),
@@ -251,6 +277,7 @@ impl Command {
             Self::Token(TokenCommand::Verify(command)) => command.run(),
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
             Self::Policy(command) => command.run(),
+            Self::Rollout(command) => command.run(),
             Self::Config(ConfigCommand::Check(command)) => command.run(),
             Self::Config(ConfigCommand::Reference(command)) => command.run(),
             #[cfg(feature = "nacos")]
@@ -277,6 +304,7 @@ impl Command {
             | Self::Token(_)
             | Self::Jws(_)
             | Self::Policy(_)
+            | Self::Rollout(_)
             | Self::Config(_)
             | Self::Completions(_) => "warn",
         }

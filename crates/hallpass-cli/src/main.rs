@@ -14,6 +14,7 @@ mod moment;
 mod output;
 mod readiness;
 mod role;
+mod rollout;
 mod runtime;
 mod settings;
 mod shown_client;

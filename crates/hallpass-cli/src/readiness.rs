@@ -6,4 +6,4 @@ mod fetch;
 mod report;
 
 pub(crate) use fetch::{MAX_METRICS_BYTES, fetch};
-pub(crate) use report::{Service, Terms};
+pub(crate) use report::{Route, Service, Terms};

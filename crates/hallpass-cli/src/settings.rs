@@ -177,14 +177,22 @@ impl CallerArguments {
     /// # Errors
     /// A usage failure: a file, or what it says of TLS, cannot be used.
     pub(crate) fn transport(&self) -> Result<HttpTransport, Failure> {
-        let loaded: Loaded<TlsSettings> = self.loader().load_part().map_err(Failure::usage)?;
-        let settings = Settings {
-            tls: say_warnings(loaded).into_settings(),
-            ..Settings::default()
-        };
-        let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
-        Ok(hallpass.transport().clone())
+        transport(&self.loader())
     }
+}
+
+/// The way to other programs, as the section `tls` of `loader` says.
+///
+/// # Errors
+/// A usage failure: a file, or what it says of TLS, cannot be used.
+pub(crate) fn transport(loader: &Loader) -> Result<HttpTransport, Failure> {
+    let loaded: Loaded<TlsSettings> = loader.load_part().map_err(Failure::usage)?;
+    let settings = Settings {
+        tls: say_warnings(loaded).into_settings(),
+        ..Settings::default()
+    };
+    let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
+    Ok(hallpass.transport().clone())
 }
 
 impl PrefixArgument {
@@ -219,7 +227,8 @@ pub(crate) fn load(loader: &Loader) -> Result<Loaded<Everything>, Failure> {
     Ok(say_warnings(loader.load().map_err(Failure::usage)?))
 }
 
-fn say_warnings<T>(mut loaded: Loaded<T>) -> Loaded<T> {
+/// Warnings go to standard error.
+pub(crate) fn say_warnings<T>(mut loaded: Loaded<T>) -> Loaded<T> {
     for warning in loaded.take_warnings() {
         output::complain(&format!("warning: {warning}"));
     }

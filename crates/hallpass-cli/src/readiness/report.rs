@@ -31,16 +31,21 @@ pub(crate) struct Service {
 #[derive(Debug, Serialize)]
 pub(crate) struct Route {
     pub(crate) route: String,
-    mode: String,
-    enforced_percent: u64,
+    /// `off`, `report` or `enforce`.
+    pub(crate) mode: String,
+    /// For how many of the callers it is enforced; 0 in `off` and `report`.
+    pub(crate) enforced_percent: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
-    watched_seconds: u64,
-    allowed: u64,
+    pub(crate) watched_seconds: u64,
+    pub(crate) allowed: u64,
     denied: u64,
-    would_deny: Vec<Caller>,
+    /// The same by reason, as `hallpass_verify_total` has it. The caller is not known.
+    #[serde(skip)]
+    pub(crate) denied_for: BTreeMap<String, u64>,
+    pub(crate) would_deny: Vec<Caller>,
     /// Calls that a handler's extractor would refuse, by reason. The caller is not known.
-    handlers: BTreeMap<String, u64>,
+    pub(crate) handlers: BTreeMap<String, u64>,
     pub(crate) safe: bool,
     why_not: Vec<String>,
     next: String,
@@ -48,14 +53,15 @@ pub(crate) struct Route {
 
 /// One who would be denied.
 #[derive(Debug, Serialize)]
-struct Caller {
-    caller: String,
-    reason: String,
-    times: u64,
+pub(crate) struct Caller {
+    pub(crate) caller: String,
+    pub(crate) reason: String,
+    pub(crate) times: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<String>,
-    counts: bool,
-    advice: &'static str,
+    pub(crate) last: Option<String>,
+    /// Whether it came in time, and is not to be denied.
+    pub(crate) counts: bool,
+    pub(crate) advice: &'static str,
 }
 
 /// What was read of one route.
@@ -65,7 +71,7 @@ struct Read {
     ratio: f64,
     since: Option<u64>,
     allowed: u64,
-    denied: u64,
+    denied_for: BTreeMap<String, u64>,
     times: BTreeMap<(String, String), u64>,
     last: BTreeMap<(String, String), u64>,
     handlers: BTreeMap<String, u64>,
@@ -137,7 +143,10 @@ impl Read {
                 self.last.insert(who(), number);
             }
             ("hallpass_verify_total", "allow") => self.allowed += number,
-            ("hallpass_verify_total", "deny") => self.denied += number,
+            ("hallpass_verify_total", "deny") => {
+                let reason = sample.label("reason").to_owned();
+                *self.denied_for.entry(reason).or_default() += number;
+            }
             ("hallpass_extractor_refusals_total", "would_deny") => {
                 let reason = sample.label("reason").to_owned();
                 *self.handlers.entry(reason).or_default() += number;
@@ -178,7 +187,8 @@ impl Read {
             since: self.since.map(moment::text),
             watched_seconds: watched,
             allowed: self.allowed,
-            denied: self.denied,
+            denied: self.denied_for.values().sum(),
+            denied_for: self.denied_for,
             would_deny,
             handlers: self.handlers,
             safe: why_not.is_empty(),

@@ -57,6 +57,8 @@ mod proxies;
 #[cfg(test)]
 mod revoke;
 #[cfg(test)]
+mod rollout;
+#[cfg(test)]
 mod sidecar;
 #[cfg(test)]
 mod stop;

@@ -1,8 +1,9 @@
-//! Commands that the documents show: those of `docs/operations.md` and `docs/runbook.md` are run, in their order, and say what stands there;
-//! those of every other page exist, with their options.
+//! Commands that the documents show: those of `docs/operations.md`, `docs/runbook.md` and `docs/roll-out.md` are run, in their order, and say what stands
+//! there; those of every other page exist, with their options.
 
 mod named;
 mod places;
+mod roll_out;
 mod session;
 mod shown;
 

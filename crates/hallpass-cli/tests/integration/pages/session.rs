@@ -45,6 +45,16 @@ impl Session {
         fs::write(self.folder.path().join(&block.mark), text).unwrap();
     }
 
+    /// Writes a file that the test has made of what a page shows.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Where the commands run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs the commands of a block, and holds what they say against it. How many there were.
     pub(crate) fn run(&mut self, block: &Block) -> usize {
         if let Some(program) = missing(&block.mark) {

@@ -1,0 +1,229 @@
+//! `hallpass rollout advance`: the next step, if it is safe.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::output::{self, Exit, Failure};
+use crate::rollout::{
+    Acceptance, Action, Configured, Entry, Estate, Instance, Phase, PlannedService,
+    RolloutArguments, Seen, Step, View, WriteFault, by, now,
+};
+use crate::runtime;
+
+/// Take the next step of a roll-out, if it is safe
+///
+/// Writes the next step of the plan into the configuration of a service, in its place, and waits until all of its instances say that they are at it. Nothing
+/// is written while somebody would be denied who is not accepted, an instance cannot be asked or is at another step, or the step before was not watched long
+/// enough. Without SERVICE: first every service is brought to `report`, which denies nobody, then one after the other goes its way. Each change is a line of
+/// the change record; the end of a phase (`report`, the percentages, `enforce`) leaves an acceptance report. Exit code 0: done; 65: it is not safe, and nothing
+/// was written; 1: it failed, or not all instances took it in time.
+#[derive(Args, Debug)]
+pub(crate) struct RolloutAdvance {
+    /// The service; without it, the one whose turn it is.
+    #[arg(value_name = "SERVICE")]
+    service: Option<String>,
+    #[command(flatten)]
+    rollout: RolloutArguments,
+    /// Who does this, for the record; default: the user of this process.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl RolloutAdvance {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        runtime::block_on(async {
+            let estate = Estate::open(&self.rollout)?;
+            let Some(service) = self.chosen(&estate).await? else {
+                output::print_line("nothing is left to do")?;
+                return Ok(Exit::Ok);
+            };
+            let view = estate.view(service).await?;
+            if !view.verdict.is_safe() {
+                let mut lines = vec![format!("{}: not safe to go on", service.name)];
+                lines.extend(view.verdict.why_not.iter().map(|it| format!("  {it}")));
+                output::print_line(&lines.join("\n"))?;
+                return Ok(Exit::NotValid);
+            }
+            match view.next {
+                Some(next) => self.take(&estate, &view, next).await,
+                None => self.accept(&estate, &view),
+            }
+        })?
+    }
+
+    /// The one that is named, or whose turn it is.
+    async fn chosen<'e>(&self, estate: &'e Estate) -> Result<Option<&'e PlannedService>, Failure> {
+        if let Some(name) = &self.service {
+            let named = estate.services(std::slice::from_ref(name))?;
+            return Ok(named.first().copied());
+        }
+        let mut steps = Vec::new();
+        for service in &estate.plan.services {
+            let (_, configured) = estate.configured(service).await?;
+            steps.push((service, configured.step()));
+        }
+        let is_silent = |step: Option<Step>| step == Some(Step::Off);
+        let has_next = |step: Option<Step>| step.is_none_or(|it| estate.plan.after(it).is_some());
+        let first = |holds: &dyn Fn(Option<Step>) -> bool| {
+            let found = steps.iter().find(|(_, step)| holds(*step));
+            found.map(|(service, _)| *service)
+        };
+        if let Some(service) = first(&is_silent).or_else(|| first(&has_next)) {
+            return Ok(Some(service));
+        }
+        for (service, _) in steps {
+            if !is_accepted(&entries(estate, service)?) {
+                return Ok(Some(service));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take(&self, estate: &Estate, view: &View<'_>, next: Step) -> Result<Exit, Failure> {
+        // Opened first: nothing is done that cannot be written down.
+        let mut record = estate.record().open().map_err(Failure::failed)?;
+        let seen: Vec<Seen> = view.instances.iter().map(Instance::seen).collect();
+        self.write(estate, view, next, &seen).await?;
+        let (service, by_whom) = (view.service, self.by.as_deref());
+        let mut entry = Estate::entry(service, Action::Advance, view.configured, next, by_whom);
+        entry.seen = seen;
+        let recorded = record.add(&entry);
+
+        let limit = Duration::from_secs(estate.plan.wait_seconds);
+        let taken = estate.wait_for(service, next, limit, false).await;
+        let now_at = Configured::Step(next);
+        let mut entry = Estate::entry(service, Action::Confirm, now_at, next, by_whom);
+        entry.seen = taken.instances.iter().map(Instance::seen).collect();
+        let recorded = recorded.and_then(|()| record.add(&entry));
+        recorded.map_err(|error| {
+            let path = estate.record().path().display().to_string();
+            Failure::failed(format_args!(
+                "{path}: the change is done, and not recorded: {error}"
+            ))
+        })?;
+        let (all, back) = (taken.instances.len(), estate.back(service));
+        let missing: Vec<_> = taken.others.iter().chain(&taken.silent).collect();
+        if missing.is_empty() {
+            let took = taken.took.as_secs_f32();
+            output::print_line(&format!(
+                "  taken by {all} of {all} instances after {took:.1} s\n  back: {back}"
+            ))?;
+            return Ok(Exit::Ok);
+        }
+        let names: Vec<_> = missing.iter().map(|it| it.as_str()).collect();
+        Err(Failure::failed(format_args!(
+            "{}: not taken within {} seconds by {}; back: {back}",
+            service.name,
+            limit.as_secs(),
+            names.join(", ")
+        )))
+    }
+
+    /// Writes the step into the configuration, and the report of a phase that ends with it, and says so.
+    async fn write(
+        &self,
+        estate: &Estate,
+        view: &View<'_>,
+        next: Step,
+        seen: &[Seen],
+    ) -> Result<(), Failure> {
+        let service = view.service;
+        let failed = |reason: String| Failure::failed(format_args!("{}: {reason}", service.place));
+        let (after, changes) = view.kept.written.at(next).map_err(failed)?;
+        let replaced = estate
+            .documents
+            .replace(&service.place, &view.kept, after.text());
+        replaced.await.map_err(|fault| match fault {
+            WriteFault::Changed => {
+                let message = "somebody else has changed it meanwhile; nothing was written";
+                failed(message.to_owned())
+            }
+            WriteFault::Failed(reason) => failed(reason),
+        })?;
+        let from = view.configured.step();
+        let from = from.map_or_else(String::new, |it| it.to_string());
+        let (name, place) = (&service.name, &service.place);
+        let mut lines = vec![format!("{name}: {from} -> {next} ({place})")];
+        lines.extend(changes.iter().map(|change| format!("  {change}")));
+        if let Some(phase) = ended(view.configured, Some(next)) {
+            // The step is taken: that its report cannot be written must not end this here.
+            lines.push(match self.report(estate, view, phase, seen) {
+                Ok(path) => format!("  acceptance report: {path}"),
+                Err(failure) => format!("  no acceptance report: {failure}"),
+            });
+        }
+        output::print_line(&lines.join("\n"))
+    }
+
+    /// The last step was watched to its end.
+    fn accept(&self, estate: &Estate, view: &View<'_>) -> Result<Exit, Failure> {
+        let service = view.service;
+        let (Some(step), Some(phase)) = (view.configured.step(), ended(view.configured, None))
+        else {
+            return Ok(Exit::Ok);
+        };
+        if is_accepted(&entries(estate, service)?) {
+            output::print_line(&format!("{}: {step}, accepted already", service.name))?;
+            return Ok(Exit::Ok);
+        }
+        let seen: Vec<Seen> = view.instances.iter().map(Instance::seen).collect();
+        let report = self.report(estate, view, phase, &seen)?;
+        let by_whom = self.by.as_deref();
+        let mut entry = Estate::entry(service, Action::Accept, view.configured, step, by_whom);
+        entry.seen = seen;
+        let mut record = estate.record().open().map_err(Failure::failed)?;
+        record.add(&entry).map_err(Failure::failed)?;
+        output::print_line(&format!(
+            "{}: {step}, accepted\n  acceptance report: {report}",
+            service.name
+        ))?;
+        Ok(Exit::Ok)
+    }
+
+    /// Writes the acceptance report of a phase; its file.
+    fn report(
+        &self,
+        estate: &Estate,
+        view: &View<'_>,
+        phase: Phase,
+        seen: &[Seen],
+    ) -> Result<String, Failure> {
+        let entries = entries(estate, view.service)?;
+        let record = estate.record();
+        let acceptance = Acceptance {
+            service: view.service,
+            phase,
+            entries: &entries,
+            seen,
+            now: now(),
+            watched_seconds: view.watched_seconds(),
+            by: &by(self.by.as_deref()),
+            back: &estate.back(view.service),
+            record: record.path(),
+        };
+        let folder = estate.plan.reports(&estate.file);
+        let written = acceptance.write(&folder);
+        let failed = |error| Failure::failed(format_args!("{}: {error}", folder.display()));
+        Ok(written.map_err(failed)?.display().to_string())
+    }
+}
+
+fn entries(estate: &Estate, service: &PlannedService) -> Result<Vec<Entry>, Failure> {
+    estate.record().of(&service.name).map_err(Failure::failed)
+}
+
+/// Whether nothing was written since it was accepted.
+fn is_accepted(entries: &[Entry]) -> bool {
+    let last = entries
+        .iter()
+        .rev()
+        .find(|it| it.is_change() || it.action == Action::Accept);
+    last.is_some_and(|it| it.action == Action::Accept)
+}
+
+/// The phase that is over once `next` is taken.
+fn ended(configured: Configured, next: Option<Step>) -> Option<Phase> {
+    let phase = configured.step()?.phase()?;
+    (next.and_then(Step::phase) != Some(phase)).then_some(phase)
+}

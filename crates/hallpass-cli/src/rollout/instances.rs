@@ -1,0 +1,147 @@
+//! What the instances of a service say of themselves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hallpass::upstream::HttpTransport;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use super::step::Step;
+use crate::readiness::{Route, Service, Terms, fetch};
+
+/// Longest wait for the metrics of one instance, connecting included.
+const LIMIT: Duration = Duration::from_secs(5);
+/// So many are asked at a time.
+const AT_A_TIME: usize = 32;
+/// The route of requests that no rule is for: it is at the step of the service.
+const NO_RULE: &str = "none";
+
+/// One instance.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) url: String,
+    pub(crate) answer: Result<Answer, String>,
+}
+
+/// What an instance says.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) step: Step,
+    pub(crate) service: Service,
+}
+
+/// What an instance has counted since it started, for the change record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) instance: String,
+    /// The step that it says it is at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<String>,
+    /// Why nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unreachable: Option<String>,
+    #[serde(default)]
+    pub(crate) allowed: u64,
+    /// By reason.
+    #[serde(default)]
+    pub(crate) denied: BTreeMap<String, u64>,
+    /// `CALLER REASON`.
+    #[serde(default)]
+    pub(crate) would_deny: BTreeMap<String, u64>,
+}
+
+impl Answer {
+    /// Nothing when this is no service that verifies its callers.
+    fn read(url: &str, text: &str, terms: &Terms) -> Option<Self> {
+        let service = Service::read(url, text, terms)?;
+        let own = service.routes.iter().find(|route| route.route == NO_RULE)?;
+        let step = Step::of(&own.mode, own.enforced_percent)?;
+        Some(Self { step, service })
+    }
+
+    /// The routes that go with the service: those at its own step.
+    pub(crate) fn affected(&self) -> impl Iterator<Item = &Route> {
+        let goes_with =
+            |route: &&Route| Step::of(&route.mode, route.enforced_percent) == Some(self.step);
+        self.service.routes.iter().filter(goes_with)
+    }
+
+    /// For how long it has been at its step, in seconds.
+    pub(crate) fn watched_seconds(&self) -> u64 {
+        let watched = self.affected().map(|route| route.watched_seconds);
+        watched.min().unwrap_or(0)
+    }
+}
+
+impl Instance {
+    /// One that says this.
+    pub(crate) fn read(url: String, bytes: Vec<u8>, terms: &Terms) -> Self {
+        const NO_SERVICE: &str = "these are not the metrics of a service that verifies its callers";
+        let text = String::from_utf8(bytes).ok();
+        let answer = text.and_then(|text| Answer::read(&url, &text, terms));
+        Self {
+            answer: answer.ok_or_else(|| NO_SERVICE.to_owned()),
+            url,
+        }
+    }
+
+    pub(crate) fn step(&self) -> Option<Step> {
+        self.answer.as_ref().ok().map(|answer| answer.step)
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        let mut seen = Seen {
+            instance: self.url.clone(),
+            ..Seen::default()
+        };
+        let answer = match &self.answer {
+            Ok(answer) => answer,
+            Err(reason) => {
+                seen.unreachable = Some(reason.clone());
+                return seen;
+            }
+        };
+        seen.step = Some(answer.step.to_string());
+        for route in &answer.service.routes {
+            seen.allowed += route.allowed;
+            for (reason, times) in &route.denied_for {
+                *seen.denied.entry(reason.clone()).or_default() += times;
+            }
+            for it in &route.would_deny {
+                let who = format!("{} {}", it.caller, it.reason);
+                *seen.would_deny.entry(who).or_default() += it.times;
+            }
+        }
+        seen
+    }
+}
+
+/// Asks all of them, in their order.
+pub(crate) async fn ask(
+    transport: &HttpTransport,
+    urls: &[String],
+    terms: &Terms,
+) -> Vec<Instance> {
+    let mut instances = Vec::with_capacity(urls.len());
+    for some in urls.chunks(AT_A_TIME) {
+        let mut asked = JoinSet::new();
+        for (number, url) in some.iter().cloned().enumerate() {
+            let (transport, terms) = (transport.clone(), terms.clone());
+            asked.spawn(async move {
+                let instance = match fetch(transport, &url, LIMIT).await {
+                    Ok(bytes) => Instance::read(url, bytes, &terms),
+                    Err(reason) => Instance {
+                        answer: Err(reason),
+                        url,
+                    },
+                };
+                (number, instance)
+            });
+        }
+        let mut answered = asked.join_all().await;
+        answered.sort_by_key(|(number, _)| *number);
+        instances.extend(answered.into_iter().map(|(_, instance)| instance));
+    }
+    instances
+}

@@ -1,0 +1,176 @@
+//! The change record: one line of JSON for each change, and for what came of it. Lines are added, none is ever changed.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use hallpass::config::files;
+use serde::{Deserialize, Serialize};
+
+use super::instances::Seen;
+use super::step::Step;
+
+/// The largest record that is read.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    /// The next step was written.
+    Advance,
+    /// An earlier one was written.
+    Back,
+    /// Instances were asked whether they are at the step.
+    Confirm,
+    /// The last step was watched to its end.
+    Accept,
+}
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// RFC 3339, in UTC.
+    pub(crate) at: String,
+    pub(crate) by: String,
+    pub(crate) action: Action,
+    pub(crate) service: String,
+    /// Where its configuration is kept.
+    pub(crate) configuration: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+    /// Callers that were to be denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) accepted: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) seen: Vec<Seen>,
+}
+
+impl Entry {
+    /// Whether the configuration was written.
+    pub(crate) const fn is_change(&self) -> bool {
+        matches!(self.action, Action::Advance | Action::Back)
+    }
+
+    pub(crate) fn step(&self) -> Option<Step> {
+        Step::shown(&self.to)
+    }
+}
+
+/// The file that holds them.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    path: PathBuf,
+}
+
+impl Record {
+    pub(crate) const fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Those of a service, the oldest first; none when there is no file yet.
+    ///
+    /// # Errors
+    /// Which line cannot be read.
+    pub(crate) fn of(&self, service: &str) -> Result<Vec<Entry>, String> {
+        let name = self.path.display();
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = files::read_text(&self.path, MAX_BYTES);
+        let text = text.map_err(|error| format!("{name}: {error}"))?;
+        let lines = text.lines().enumerate();
+        let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+        let read = lines.map(|(number, line)| {
+            let entry = serde_json::from_str::<Entry>(line);
+            entry.map_err(|_| format!("{name}:{}: is no line of a change record", number + 1))
+        });
+        let entries: Vec<Entry> = read.collect::<Result<_, _>>()?;
+        Ok(entries
+            .into_iter()
+            .filter(|entry| entry.service == service)
+            .collect())
+    }
+
+    /// Opens it for a line more, before anything is done that has to stand in it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn open(&self) -> Result<OpenRecord, String> {
+        let open = || {
+            if let Some(folder) = self.path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path)
+        };
+        let file =
+            open().map_err(|error: io::Error| format!("{}: {error}", self.path.display()))?;
+        Ok(OpenRecord { file })
+    }
+}
+
+/// It can be written.
+#[derive(Debug)]
+pub(crate) struct OpenRecord {
+    file: File,
+}
+
+impl OpenRecord {
+    /// Adds a line, which is on the disk then.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn add(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        // In one piece, so that the lines of two processes do not mix.
+        self.file.write_all(&line)?;
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_added_and_what_is_none_is_said_with_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = Record::new(folder.path().join("ops/record.jsonl"));
+        assert!(record.of("a").unwrap().is_empty(), "no file yet");
+        let entry = |service: &str| Entry {
+            at: "2027-01-15T08:00:00Z".to_owned(),
+            by: "ann\n".to_owned(),
+            action: Action::Back,
+            service: service.to_owned(),
+            configuration: "a.yaml".to_owned(),
+            from: None,
+            to: "enforce 10 %".to_owned(),
+            accepted: Vec::new(),
+            seen: vec![Seen::default()],
+        };
+        for service in ["a", "b", "a"] {
+            record.open().unwrap().add(&entry(service)).unwrap();
+        }
+        let own = record.of("a").unwrap();
+        assert_eq!(own.len(), 2);
+        assert_eq!(own[0].step(), Some(Step::Enforce(10)));
+        let text = fs::read_to_string(record.path()).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        fs::write(record.path(), format!("{text}cut off")).unwrap();
+        assert!(
+            record
+                .of("a")
+                .unwrap_err()
+                .ends_with("record.jsonl:4: is no line of a change record")
+        );
+    }
+}

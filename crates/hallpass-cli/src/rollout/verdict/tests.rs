@@ -1,0 +1,133 @@
+use super::*;
+use crate::readiness::Terms;
+
+const NOW: u64 = 1_800_000_000;
+
+/// Metrics of an instance at this step for so many seconds, with a caller who would be denied so long ago.
+fn text(mode: &str, ratio: &str, age: u64, would_deny: Option<(&str, u64)>) -> String {
+    let since = NOW - age;
+    let mut text = String::new();
+    for route in ["none", "/a"] {
+        text.push_str(&format!(
+            "hallpass_rollout_ratio{{route=\"{route}\",mode=\"{mode}\"}} {ratio}\n\
+             hallpass_rollout_since_timestamp_seconds{{route=\"{route}\"}} {since}\n"
+        ));
+    }
+    text.push_str(
+        "hallpass_rollout_ratio{route=\"/own\",mode=\"enforce\"} 1.0\n\
+         hallpass_rollout_since_timestamp_seconds{route=\"/own\"} 1700000000\n\
+         hallpass_verify_total{result=\"deny\",reason=\"missing\",mode=\"enforce\",route=\"/own\"} 3\n",
+    );
+    if let Some((route, ago)) = would_deny {
+        let last = NOW - ago;
+        text.push_str(&format!(
+            "hallpass_would_deny_total{{route=\"{route}\",reason=\"missing_token\",caller=\"web\"}} 7\n\
+             hallpass_would_deny_last_timestamp_seconds{{route=\"{route}\",reason=\"missing_token\",caller=\"web\"}} {last}\n"
+        ));
+    }
+    text
+}
+
+fn instance(number: u32, text: &str, accepted: &[&str]) -> Instance {
+    let terms = Terms {
+        now: NOW,
+        window_seconds: 100,
+        accepted: accepted.iter().map(|&it| it.to_owned()).collect(),
+    };
+    Instance::read(
+        format!("http://i{number}/metrics"),
+        text.as_bytes().to_vec(),
+        &terms,
+    )
+}
+
+fn verdict(step: Step, next: Option<Step>, instances: &[Instance]) -> Verdict {
+    Verdict::of(Configured::Step(step), next, instances, 100)
+}
+
+const TEN: Option<Step> = Some(Step::Enforce(10));
+
+#[test]
+fn all_instances_that_were_watched_long_enough_and_would_deny_nobody_are_safe() {
+    let quiet = text("report", "0.0", 100, None);
+    let all = [instance(1, &quiet, &[]), instance(2, &quiet, &[])];
+    let verdict = verdict(Step::Report, TEN, &all);
+    assert!(verdict.is_safe(), "{verdict:?}");
+}
+
+#[test]
+fn whoever_would_be_denied_is_named_with_all_instances_together() {
+    let calls = text("report", "0.0", 100, Some(("/a", 5)));
+    let all = [instance(1, &calls, &[]), instance(2, &calls, &[])];
+    let found = verdict(Step::Report, TEN, &all);
+    let [reason] = found.why_not.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(
+        reason.starts_with("web would be denied at /a: missing_token, 14 times, last 2027-01-15T"),
+        "{reason}"
+    );
+    assert!(reason.contains("internal-token"), "what to do: {reason}");
+    let accepted = [instance(1, &calls, &["web"])];
+    assert!(verdict(Step::Report, TEN, &accepted).is_safe());
+    let long_ago = text("report", "0.0", 200, Some(("/a", 101)));
+    assert!(verdict(Step::Report, TEN, &[instance(1, &long_ago, &[])]).is_safe());
+}
+
+#[test]
+fn an_instance_that_cannot_be_asked_or_is_elsewhere_or_new_is_a_reason_each() {
+    let quiet = text("report", "0.0", 100, None);
+    let gone = Instance {
+        url: "http://gone/metrics".to_owned(),
+        answer: Err("connection refused".to_owned()),
+    };
+    let all = [
+        instance(1, &quiet, &[]),
+        gone,
+        instance(2, &text("enforce", "0.1", 100, None), &[]),
+        instance(3, &text("report", "0.0", 99, None), &[]),
+        instance(4, "up 1\n", &[]),
+    ];
+    let found = verdict(Step::Report, TEN, &all);
+    let expected = [
+        "http://gone/metrics cannot be asked: connection refused",
+        "http://i2/metrics is at enforce 10 %, and its configuration at report",
+        "http://i4/metrics cannot be asked: these are not the metrics of a service that verifies its callers",
+        "http://i3/metrics has been watched for 99 of 100 seconds",
+    ];
+    assert_eq!(found.why_not, expected);
+}
+
+#[test]
+fn a_route_with_a_step_of_its_own_is_none_of_this() {
+    let calls = text("enforce", "0.1", 100, Some(("/own", 5)));
+    let found = verdict(
+        Step::Enforce(10),
+        Some(Step::Enforce(50)),
+        &[instance(1, &calls, &[])],
+    );
+    assert!(found.is_safe(), "{found:?}");
+    let one = instance(1, &calls, &[]);
+    let own: Vec<_> = others(one.answer.as_ref().unwrap())
+        .map(|(route, step)| (route.route.clone(), step))
+        .collect();
+    assert_eq!(own, [("/own".to_owned(), Step::LAST)]);
+}
+
+#[test]
+fn whoever_begins_to_count_needs_no_time_and_whoever_is_done_still_does() {
+    let off = text("off", "0.0", 0, None);
+    assert!(verdict(Step::Off, Some(Step::Report), &[instance(1, &off, &[])]).is_safe());
+    let done = text("enforce", "1.0", 99, Some(("/a", 5)));
+    let found = verdict(Step::LAST, None, &[instance(1, &done, &[])]);
+    assert_eq!(found.why_not.len(), 1, "{found:?}");
+    let watched = text("enforce", "1.0", 100, Some(("/a", 5)));
+    assert!(verdict(Step::LAST, None, &[instance(1, &watched, &[])]).is_safe());
+    let unclear = Verdict::of(
+        Configured::Unclear { line: 7 },
+        None,
+        &[instance(1, &watched, &[])],
+        100,
+    );
+    assert!(unclear.why_not[0].contains("line 7"), "{unclear:?}");
+}

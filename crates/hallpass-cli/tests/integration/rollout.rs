@@ -1,0 +1,212 @@
+//! `hallpass rollout`, of real services under load: the whole way by a plan, and back.
+
+mod estate;
+mod load;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use hallpass::clock::{Clock, SystemClock};
+use serde_json::Value;
+
+use crate::process::Outcome;
+use estate::Estate;
+use load::Load;
+
+fn entries(record: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(record).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_service_goes_all_the_way_by_its_plan_under_load_and_back_in_one_command() {
+    let estate = Estate::start("mode: off");
+    let before = estate.edge();
+    let load = Load::start(estate.orders(), estate.token());
+    let plan = estate.rollout(&["plan"]);
+    assert_eq!(plan.code, 2, "{plan:?}");
+    for part in [
+        "edge.yaml): off",
+        "report, at once",
+        "hallpass.security.internal-jwt.mode: off -> report",
+        "enforce 10 %, after 2 seconds",
+        "hallpass.security.internal-jwt.enforce-percent: 1 -> 10",
+    ] {
+        assert!(plan.stdout.contains(part), "{part}: {plan:?}");
+    }
+    assert_eq!(estate.edge(), before, "a plan changes nothing");
+    counts_and_refuses(&estate, &before);
+    goes_all_the_way(&estate);
+    goes_back(&estate);
+    let (calls, failed) = load.end();
+    assert!(calls > 100, "{calls} calls");
+    assert_eq!(failed, [0_u16; 0], "of {calls} calls");
+    what_is_left_on_the_disk(&estate, &before);
+}
+
+fn counts_and_refuses(estate: &Estate, before: &str) {
+    // The first step needs no time: it denies nobody.
+    let first = estate.rollout(&["advance", "--by", "ann"]);
+    assert_eq!(first.code, 0, "{first:?}");
+    assert!(
+        first.stdout.contains("taken by 2 of 2 instances"),
+        "{first:?}"
+    );
+    assert_eq!(
+        estate.edge(),
+        before.replace("mode: off", "mode: report"),
+        "comments stay"
+    );
+
+    let (refused, status) = estate.amid_strangers(|| {
+        let refused = estate.rollout(&["advance"]);
+        (refused, estate.rollout(&["status", "--json"]))
+    });
+    assert_eq!(refused.code, 65, "{refused:?}");
+    let reason = "_unauthenticated would be denied at /orders/**: missing_token, ";
+    assert!(refused.stdout.contains(reason), "{refused:?}");
+    assert!(refused.stdout.contains("it sends no token"), "{refused:?}");
+    assert_eq!(status.code, 65, "{status:?}");
+    let edge = &status.json()["services"][0];
+    assert_eq!(
+        (&edge["step"], &edge["next"]),
+        (&"report".into(), &"enforce 1 %".into())
+    );
+    assert_eq!(edge["instances"].as_array().unwrap().len(), 2, "{edge}");
+    assert_eq!(edge["instances"][1]["step"], "report");
+    assert_eq!(
+        estate.edge(),
+        before.replace("mode: off", "mode: report"),
+        "nothing was written"
+    );
+}
+
+fn goes_all_the_way(estate: &Estate) {
+    // Nobody comes without a token any more; then each step is safe once it was watched.
+    let ends_phase = |outcome: &Outcome| outcome.stdout.contains("acceptance report: ");
+    let one = estate.advance();
+    assert!(
+        one.stdout.contains("report -> enforce 1 %") && ends_phase(&one),
+        "{one:?}"
+    );
+    for (step, ends) in [
+        ("enforce 10 %", false),
+        ("enforce 50 %", false),
+        ("-> enforce (", true),
+    ] {
+        let outcome = estate.advance();
+        assert!(outcome.stdout.contains(step), "{step}: {outcome:?}");
+        assert_eq!(ends_phase(&outcome), ends, "{step}: {outcome:?}");
+    }
+    assert_eq!(estate.strangers(), [401, 401]);
+    let accepted = estate.advance();
+    assert!(
+        accepted.stdout.contains("enforce, accepted") && ends_phase(&accepted),
+        "{accepted:?}"
+    );
+    assert_eq!(
+        estate.rollout(&["advance"]).stdout,
+        "nothing is left to do\n"
+    );
+    assert_eq!(estate.rollout(&["plan"]).code, 0);
+    assert_eq!(estate.rollout(&["status"]).code, 0);
+}
+
+fn goes_back(estate: &Estate) {
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    let back = estate.rollout(&["back", "--by", "bob"]);
+    assert_eq!(estate.strangers(), [200, 200], "{back:?}");
+    assert!(
+        clock.monotonic() - began < Duration::from_secs(10),
+        "{back:?}"
+    );
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(
+        back.stdout.contains("edge: report at 2 of 2 instances"),
+        "{back:?}"
+    );
+    let own = "/admin/** has a mode of its own, and stays at enforce";
+    assert!(back.stderr.contains(own), "{back:?}");
+}
+
+/// The record of each change, and the reports to be signed.
+fn what_is_left_on_the_disk(estate: &Estate, before: &str) {
+    let edge = estate.edge();
+    let with_percent = "mode: report # since May\n      enforce-percent: 100";
+    assert_eq!(edge, before.replace("mode: off # since May", with_percent));
+    let all = entries(&estate.path("rollout-record.jsonl"));
+    let of = |action: &str| {
+        all.iter()
+            .filter(|it| it["action"] == action)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of("advance").len(), of("accept").len(), of("back").len()),
+        (5, 1, 1)
+    );
+    let back = of("back")[0];
+    assert_eq!(
+        [&back["by"], &back["from"], &back["to"]],
+        ["bob", "enforce", "report"]
+    );
+    assert!(of("advance")[1]["seen"][0]["allowed"].as_u64().unwrap() > 0);
+    let reports = fs::read_dir(estate.path("rollout-reports")).unwrap();
+    let mut names: Vec<_> = reports
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 3, "{names:?}");
+    let report = names
+        .iter()
+        .find(|it| it.starts_with("edge-report-"))
+        .unwrap();
+    let report = fs::read_to_string(estate.path("rollout-reports").join(report)).unwrap();
+    for part in [
+        "| passed, and would be denied | _unauthenticated | missing_token | ",
+        "| ann | off | report |",
+        "hallpass rollout back edge",
+        "None: no caller is to be denied.",
+    ] {
+        assert!(report.contains(part), "{part}\n{report}");
+    }
+}
+
+#[test]
+fn the_way_back_needs_no_metrics_and_the_way_forth_needs_all_of_them() {
+    let estate = Estate::start("mode: report");
+    let mut metrics = estate.metrics();
+    metrics.push("http://127.0.0.1:1/metrics".to_owned());
+    estate.plan(&metrics, "accept: [_unauthenticated]");
+    let forth = estate.rollout(&["advance", "edge"]);
+    assert_eq!(forth.code, 65, "{forth:?}");
+    assert!(
+        forth
+            .stdout
+            .contains("http://127.0.0.1:1/metrics cannot be asked"),
+        "{forth:?}"
+    );
+    let unknown = estate.rollout(&["advance", "other"]);
+    assert_eq!(unknown.code, 64, "{unknown:?}");
+
+    let gone = ["http://127.0.0.1:1/metrics".to_owned()];
+    estate.plan(&gone, "");
+    let before = estate.edge();
+    let back = estate.rollout(&["back", "edge", "--to", "off"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(back.stderr.contains("cannot be asked"), "{back:?}");
+    assert_eq!(estate.edge(), before.replace("mode: report", "mode: off"));
+    let again = estate.rollout(&["back"]);
+    assert!(again.stdout.contains("edge: off already"), "{again:?}");
+    // A file that cannot be read is said, and fails.
+    fs::write(estate.path("edge.yaml"), "hallpass: [InternalSecret123!").unwrap();
+    let broken = estate.rollout(&["back"]);
+    assert_eq!(broken.code, 1, "{broken:?}");
+    assert!(
+        broken.stderr.contains("is not valid YAML") && !broken.stderr.contains("Secret123"),
+        "{broken:?}"
+    );
+}
