@@ -1,5 +1,7 @@
-//! What `deploy/prometheus` holds, with Prometheus's own programs.
+//! What `deploy/prometheus` and `deploy/grafana` hold, with Prometheus's own programs and Grafana's own schema.
 
+#[cfg(test)]
+mod dashboards;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
