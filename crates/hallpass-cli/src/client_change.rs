@@ -8,9 +8,10 @@ use hallpass::config::{Secret, files};
 use hallpass_issuer::{ClientChangeRequest, ClientChanged, KeyChange, Revision, change_client};
 use serde::Serialize;
 
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
+use crate::moment;
 use crate::output::{self, Exit, Failure};
-use crate::{moment, runtime};
+use crate::store_change::Changes;
 
 /// Most bytes read of a registration.
 const MAX_BYTES: usize = 64 * 1024;
@@ -53,17 +54,19 @@ impl ChangeArguments {
         done: &str,
         request: ClientChangeRequest<'_>,
     ) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let clock = clock();
-        let show = |changed: &ClientChanged| match &changed.client_secret {
-            Some(secret) => {
-                let until = changed.previous_until;
-                show_new(self.json, changed.client_id.as_ref(), Some(secret), until)
+        let store = self.store.to_change()?;
+        let (action, changes) = audited(&request);
+        let show = |changed: &ClientChanged| {
+            let id = changed.client_id.as_ref();
+            changes.are([(action, id.to_owned())]);
+            match &changed.client_secret {
+                Some(secret) => show_new(self.json, id, Some(secret), changed.previous_until),
+                None => Ok(()),
             }
-            None => Ok(()),
         };
-        let changed = change_client(&settings, &clock, request, self.if_revision, show);
-        let changed = runtime::block_on(changed)?.map_err(|error| Failure::issuer(&error))?;
+        let expected = self.if_revision;
+        let changed = change_client(&store.settings, &store.clock, request, expected, show);
+        let changed = store.make(&changes, changed)?;
         let id = changed.client_id.as_ref();
         let done = if changed.is_nothing {
             "unchanged"
@@ -87,6 +90,19 @@ impl ChangeArguments {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// What audit events call it, and the change as far as it is known before it is prepared: of a file it is not known which client it has.
+fn audited(request: &ClientChangeRequest<'_>) -> (&'static str, Changes) {
+    use ClientChangeRequest::{Delete, Disable, Enable, RotateSecret};
+    let (action, client_id) = match request {
+        RotateSecret { client_id, .. } => ("client_rotate_secret", client_id),
+        Disable { client_id, .. } => ("client_disable", client_id),
+        Enable { client_id } => ("client_enable", client_id),
+        Delete { client_id, .. } => ("client_delete", client_id),
+        _ => return ("client_set", Changes::of("client_set")),
+    };
+    (action, Changes::to(action, *client_id))
 }
 
 /// The key before and after.

@@ -19,6 +19,7 @@ mod runtime;
 mod settings;
 mod shown_client;
 mod span;
+mod store_change;
 mod usage;
 
 use std::process::ExitCode;

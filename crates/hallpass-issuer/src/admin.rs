@@ -14,7 +14,7 @@ mod authorities;
 mod call;
 mod change;
 mod clients;
-mod fault;
+pub(crate) mod fault;
 mod idempotency;
 mod input;
 mod keys;

@@ -24,6 +24,7 @@ use crate::token::throttle::lockouts::Lockout;
 
 mod actors;
 pub(crate) mod administration;
+pub(crate) mod at_once;
 mod certificates;
 mod kept;
 mod lockout;
@@ -72,7 +73,7 @@ pub(crate) enum Decision {
     CertificateIssued(Box<GivenCertificate>),
     /// A client got none.
     CertificateRefused { refusal: Refusal, caller: Caller },
-    /// Somebody changed something by the interface for administrators, or was kept from it.
+    /// Somebody changed something by the interface for administrators or by a command, or was kept from it.
     Administration(Box<Administration>),
     /// Too much has failed: from now on somebody is told to wait.
     LockedOut(Lockout),

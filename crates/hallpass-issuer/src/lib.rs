@@ -59,6 +59,7 @@ mod key_upkeep;
 mod keys;
 mod lockout_events;
 mod metrics;
+mod operator_audit;
 mod provisioning;
 mod refresh;
 mod refresh_families;
@@ -123,6 +124,7 @@ pub use crate::key_administration::{
 pub use crate::keys::adoption::Verifier;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::keys::record::KeyState;
+pub use crate::operator_audit::{OperatorChange, audit_operator};
 pub use crate::provisioning::{first_client, import_keys};
 pub use crate::revocation_administration::{
     RevocationEnd, RevocationInfo, RevocationTarget, Revoked, revocation_report, revoke,

@@ -6,14 +6,15 @@ use std::{fs, io};
 use clap::Args;
 use hallpass::config::{MAX_SOURCE_BYTES, Secret, files};
 use hallpass_issuer::{
-    ApplyOptions, ClientPlan, KeyChange, PlannedChange, apply_clients, plan_clients,
+    ApplyOptions, ClientPlan, KeyChange, PlannedChange, PlannedKind, apply_clients, plan_clients,
 };
 use serde::Serialize;
 
 use crate::client_change::key_change;
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
+use crate::store_change::Changes;
 
 /// Most files that are read of a folder.
 const MAX_FILES: usize = 1_000;
@@ -71,12 +72,12 @@ struct ShownKey<'a> {
 impl Apply {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let texts = read(&self.file)?;
-        let settings = self.store.settings()?;
-        let clock = clock();
+        let store = self.store.to_change()?;
         let mut options = ApplyOptions::default();
         (options.prunes, options.makes_secrets) = (self.prune, self.print_secrets || self.plan);
         if self.plan {
-            let plan = runtime::block_on(plan_clients(&settings, &clock, &texts, options))?;
+            let plan = plan_clients(&store.settings, &store.clock, &texts, options);
+            let plan = runtime::block_on(plan)?;
             let plan = plan.map_err(|error| Failure::issuer(&error))?;
             output::print_line(&self.shown(&plan)?)?;
             return Ok(match plan.changes.is_empty() {
@@ -84,8 +85,11 @@ impl Apply {
                 false => Exit::Changes,
             });
         }
+        // What is refused as a whole has changed no client.
+        let changes = Changes::of("apply");
         // Seen before it is done: a secret that nobody has seen would be of no use.
         let show = |plan: &ClientPlan| {
+            changes.are(plan.changes.iter().map(audited));
             let text = self
                 .shown(plan)
                 .map_err(|failure| io::Error::other(failure.to_string()))?;
@@ -95,9 +99,8 @@ impl Apply {
                 false => output::show(&text),
             }
         };
-        let applied = apply_clients(&settings, &clock, &texts, options, show);
-        let applied = runtime::block_on(applied)?;
-        applied.map_err(|error| Failure::issuer(&error))?;
+        let applied = apply_clients(&store.settings, &store.clock, &texts, options, show);
+        store.make(&changes, applied)?;
         Ok(Exit::Ok)
     }
 
@@ -126,6 +129,16 @@ impl Apply {
             client_secret: secret.map(Secret::expose),
         }
     }
+}
+
+/// What audit events call it.
+fn audited(change: &PlannedChange) -> (&'static str, String) {
+    let action = match change.kind {
+        PlannedKind::Added => "client_add",
+        PlannedKind::Removed => "client_delete",
+        _ => "client_set",
+    };
+    (action, change.client_id.clone())
 }
 
 fn shown_key(change: &KeyChange) -> ShownKey<'_> {

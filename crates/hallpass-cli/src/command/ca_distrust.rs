@@ -4,9 +4,9 @@ use clap::Args;
 use hallpass_issuer::distrust_authority;
 
 use super::ca_list::line;
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
-use crate::runtime;
+use crate::store_change::Changes;
 
 /// Take a certificate authority out of the bundle at once, and delete it
 ///
@@ -22,10 +22,9 @@ pub(crate) struct CaDistrust {
 
 impl CaDistrust {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let clock = clock();
-        let signs = distrust_authority(&settings, &clock, &self.id);
-        let signs = runtime::block_on(signs)?.map_err(|error| Failure::issuer(&error))?;
+        let store = self.store.to_change()?;
+        let signs = distrust_authority(&store.settings, &store.clock, &self.id);
+        let signs = store.make(&Changes::to("ca_distrust", &self.id), signs)?;
         output::print_line(&line(&signs))?;
         Ok(Exit::Ok)
     }

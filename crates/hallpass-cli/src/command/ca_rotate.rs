@@ -4,9 +4,9 @@ use clap::Args;
 use hallpass_issuer::rotate_authority;
 
 use super::ca_list::line;
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
-use crate::runtime;
+use crate::store_change::Changes;
 
 /// Let a new certificate authority take over from the one that signs
 ///
@@ -23,9 +23,12 @@ pub(crate) struct CaRotate {
 
 impl CaRotate {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let rotated = runtime::block_on(rotate_authority(&settings, &clock(), self.now))?;
-        let rotated = rotated.map_err(|error| Failure::issuer(&error))?;
+        let (store, changes) = (self.store.to_change()?, Changes::of("ca_rotate"));
+        let rotated = store.make(&changes, async {
+            let rotated = rotate_authority(&store.settings, &store.clock, self.now).await?;
+            changes.are([("ca_rotate", rotated.id.clone())]);
+            Ok(rotated)
+        })?;
         output::print_line(&line(&rotated))?;
         Ok(Exit::Ok)
     }

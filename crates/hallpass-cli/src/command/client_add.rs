@@ -6,9 +6,9 @@ use clap::Args;
 use hallpass_issuer::{AddedClient, add_client};
 
 use crate::client_change::{read_text, show_new};
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{Exit, Failure};
-use crate::runtime;
+use crate::store_change::Changes;
 
 /// Register a client in the issuer's store
 ///
@@ -30,15 +30,15 @@ pub(crate) struct ClientAdd {
 impl ClientAdd {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let (name, text) = read_text(&self.from_file)?;
-        let settings = self.store.settings()?;
+        let (store, changes) = (self.store.to_change()?, Changes::of("client_add"));
         let show = |added: &AddedClient| {
             let id = added.client_id.as_ref();
+            changes.are([("client_add", id.to_owned())]);
             show_new(self.json, id, added.client_secret.as_ref(), None)
         };
-        let clock = clock();
-        let adding = add_client(&settings, &clock, (&name, text.expose()), show);
-        let added = runtime::block_on(adding)?;
-        added.map_err(|error| Failure::issuer(&error))?;
+        let text = (&*name, text.expose());
+        let adding = add_client(&store.settings, &store.clock, text, show);
+        store.make(&changes, adding)?;
         Ok(Exit::Ok)
     }
 }

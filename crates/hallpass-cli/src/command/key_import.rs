@@ -6,9 +6,12 @@ use clap::Args;
 use hallpass_issuer::{Imported, ImportedKey, import_keys};
 
 use crate::input;
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
-use crate::runtime;
+use crate::store_change::Changes;
+
+/// What audit events call it.
+const ACTION: &str = "key_import";
 
 /// Bring existing keys into the issuer's store
 ///
@@ -25,7 +28,7 @@ pub(crate) struct KeyImport {
 
 impl KeyImport {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
+        let (store, changes) = (self.store.to_change()?, Changes::of(ACTION));
         let input = input::read(&self.file, input::MAX_KEY_FILE_BYTES)?;
         let text = input
             .trimmed_text()
@@ -36,9 +39,14 @@ impl KeyImport {
                     self.file.display()
                 ))
             })?;
-        let clock = clock();
-        let imported = runtime::block_on(import_keys(&settings, &clock, text))?;
-        output::print_line(&report(&imported.map_err(|error| Failure::issuer(&error))?))?;
+        let imported = store.make(&changes, async {
+            let imported = import_keys(&store.settings, &store.clock, text).await?;
+            let keys = imported.signing.iter().chain(&imported.announced);
+            let keys = keys.chain(&imported.published);
+            changes.are(keys.map(|key| (ACTION, key.key_id.to_string())));
+            Ok(imported)
+        })?;
+        output::print_line(&report(&imported))?;
         Ok(Exit::Ok)
     }
 }

@@ -4,9 +4,10 @@ use clap::Args;
 use hallpass::token::Algorithm;
 use hallpass_issuer::{KeyInfo, KeyState, TakeOver, key_report, rotate_key};
 
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
+use crate::store_change::Changes;
 
 /// Let a new key take over from the one that signs
 ///
@@ -29,18 +30,21 @@ pub(crate) struct KeyRotate {
 
 impl KeyRotate {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let clock = clock();
+        let (store, changes) = (self.store.to_change()?, Changes::of("key_rotate"));
         let take_over = match (self.when_adopted, self.now) {
             (true, _) => TakeOver::WhenAdopted,
             (false, true) => TakeOver::Now,
             (false, false) => TakeOver::Announced,
         };
-        let rotated = rotate_key(&settings, &clock, self.algorithm, take_over);
-        let key = runtime::block_on(rotated)?.map_err(|error| Failure::issuer(&error))?;
+        let key = store.make(&changes, async {
+            let rotated = rotate_key(&store.settings, &store.clock, self.algorithm, take_over);
+            let key = rotated.await?;
+            changes.are([("key_rotate", key.key_id.clone())]);
+            Ok(key)
+        })?;
         output::print_line(&report(&key))?;
         if key.awaits_adoption {
-            let known = runtime::block_on(key_report(&settings, &clock))?;
+            let known = runtime::block_on(key_report(&store.settings, &store.clock))?;
             if known.is_ok_and(|known| known.verifiers.is_empty()) {
                 output::print_line(
                     "No verifier is known by a name yet: whoever asks by one until then is waited for, and nobody else.",

@@ -3,9 +3,10 @@
 use clap::Args;
 use hallpass_issuer::{KeyReport, key_report, taint_key};
 
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
+use crate::store_change::Changes;
 
 /// Most verifiers that are named.
 const MAX_NAMED: usize = 20;
@@ -25,12 +26,11 @@ pub(crate) struct KeyTaint {
 
 impl KeyTaint {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let clock = clock();
+        let store = self.store.to_change()?;
         // Who has which key is written down from time to time: what stands there now is from before.
-        let before = runtime::block_on(key_report(&settings, &clock))?.ok();
-        let tainted = runtime::block_on(taint_key(&settings, &clock, &self.kid))?;
-        let successor = tainted.map_err(|error| Failure::issuer(&error))?;
+        let before = runtime::block_on(key_report(&store.settings, &store.clock))?.ok();
+        let tainted = taint_key(&store.settings, &store.clock, &self.kid);
+        let successor = store.make(&Changes::to("key_taint", &self.kid), tainted)?;
         let mut lines = vec![format!("tainted    {}", self.kid)];
         if let Some(key) = successor {
             let line = format!("{:<9}  {:<6}  {}", key.state, key.algorithm, key.key_id);

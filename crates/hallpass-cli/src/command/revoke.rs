@@ -5,9 +5,10 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use hallpass_issuer::{RevocationEnd, RevocationTarget, Revoked, revoke};
 
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
-use crate::{moment, runtime, span};
+use crate::store_change::Changes;
+use crate::{moment, span};
 
 /// Take back a token, or all tokens of a client, of a subject or of a key
 ///
@@ -52,14 +53,13 @@ impl Revoke {
             (None, Some(moment)) => RevocationEnd::At(moment),
             (None, None) => RevocationEnd::WithTheLastToken,
         };
-        let settings = self.store.settings()?;
-        let clock = clock();
-        let revoked = runtime::block_on(revoke(&settings, &clock, &target, end))?;
+        let store = self.store.to_change()?;
+        let revoked = revoke(&store.settings, &store.clock, &target, end);
         let Revoked {
             asked,
             holds,
             unknown,
-        } = revoked.map_err(|error| Failure::issuer(&error))?;
+        } = store.make(&Changes::to("revoke", &shown), revoked)?;
         let end = moment::text(holds.ends_at.as_secs());
         let mut lines = vec![format!("revoked    {shown}\nuntil      {end}")];
         if (holds.issued_before, holds.ends_at) != (asked.issued_before, asked.ends_at) {

@@ -6,6 +6,7 @@ use hallpass_issuer::{migrate_store, migration_plan};
 use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
+use crate::store_change::Changes;
 
 /// Bring the store up to date, as the next start of the issuer would
 ///
@@ -22,15 +23,15 @@ pub(crate) struct StoreMigrate {
 
 impl StoreMigrate {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let plan = runtime::block_on(migration_plan(&settings))?;
+        let store = self.store.to_change()?;
+        let plan = runtime::block_on(migration_plan(&store.settings))?;
         let plan = plan.map_err(|error| Failure::issuer(&error))?;
         for step in &plan {
             output::print_line(&format!("step       {}  {}", step.version, step.brings))?;
         }
         if !self.plan {
-            let migrated = runtime::block_on(migrate_store(&settings))?;
-            migrated.map_err(|error| Failure::issuer(&error))?;
+            let changes = Changes::to("store_migrate", store.settings.store_name());
+            store.make(&changes, migrate_store(&store.settings))?;
         }
         output::print_line(match (plan.is_empty(), self.plan) {
             (true, _) => "up to date",

@@ -6,9 +6,9 @@ use clap::Args;
 use hallpass_issuer::restore_store;
 
 use crate::command::store_check;
-use crate::issuer_store::{IssuerStore, clock};
+use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
-use crate::runtime;
+use crate::store_change::Changes;
 
 /// Make the store of a backup
 ///
@@ -25,10 +25,10 @@ pub(crate) struct StoreRestore {
 
 impl StoreRestore {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.store.settings()?;
-        let clock = clock();
-        let report = runtime::block_on(restore_store(&settings, &clock, &self.from))?;
-        let report = report.map_err(|error| Failure::issuer(&error))?;
+        let store = self.store.to_change()?;
+        let changes = Changes::to("store_restore", store.settings.store_name());
+        let restored = restore_store(&store.settings, &store.clock, &self.from);
+        let report = store.make(&changes, restored)?;
         output::print_line(&store_check::text(&report))?;
         Ok(match report.contents.problems.is_empty() {
             true => Exit::Ok,

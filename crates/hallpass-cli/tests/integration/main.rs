@@ -15,6 +15,8 @@ mod client_hash;
 mod client_key;
 #[cfg(test)]
 mod client_store;
+#[cfg(test)]
+mod command_audit;
 mod config_check;
 #[cfg(test)]
 mod descriptors;

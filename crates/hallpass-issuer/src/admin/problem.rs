@@ -130,22 +130,41 @@ impl From<AdminFault> for Problem {
 impl From<Error> for Problem {
     /// What the store says is for the log: it names files.
     fn from(error: Error) -> Self {
+        let fault = AdminFault::from(&error);
+        match fault {
+            AdminFault::StoreUnavailable => {
+                tracing::warn!(%error, "a request of an administrator did not get what it needs of the store");
+            }
+            AdminFault::Internal => tracing::error!(%error, "a request of an administrator failed"),
+            _ => {}
+        }
+        let detail = match error {
+            Error::Client { fault, .. } => return Self::of_client(&fault),
+            Error::UnknownKey { known, .. } | Error::UnknownAuthority { known, .. } => {
+                format!("the store has {}", known.join(", "))
+            }
+            Error::TooManyKeys { problem }
+            | Error::Revocation { problem }
+            | Error::Registration { problem, .. } => problem,
+            Error::Clients { problems } => problems,
+            _ => return fault.into(),
+        };
+        Self::with(fault, detail)
+    }
+}
+
+/// Of commands, too: what an audit event says of how they ended.
+impl From<&Error> for AdminFault {
+    fn from(error: &Error) -> Self {
         match error {
-            Error::UnknownKey { known, .. } => Self::with(
-                AdminFault::UnknownKey,
-                format!("the store has {}", known.join(", ")),
-            ),
-            Error::TooManyKeys { problem } => Self::with(AdminFault::TooManyKeys, problem),
-            Error::NoAuthority => AdminFault::NoAuthority.into(),
-            Error::UnknownAuthority { known, .. } => Self::with(
-                AdminFault::UnknownAuthority,
-                format!("the store has {}", known.join(", ")),
-            ),
-            Error::Revocation { problem } => Self::with(AdminFault::InvalidRevocation, problem),
-            Error::Registration { problem, .. } => Self::with(AdminFault::InvalidClient, problem),
-            Error::Clients { problems } => Self::with(AdminFault::InvalidClient, problems),
-            Error::Client { fault, .. } => Self::of_client(&fault),
-            Error::TooManyRevocations { .. } => AdminFault::DenyListFull.into(),
+            Error::UnknownKey { .. } => Self::UnknownKey,
+            Error::TooManyKeys { .. } => Self::TooManyKeys,
+            Error::NoAuthority => Self::NoAuthority,
+            Error::UnknownAuthority { .. } => Self::UnknownAuthority,
+            Error::Revocation { .. } => Self::InvalidRevocation,
+            Error::Registration { .. } | Error::Clients { .. } => Self::InvalidClient,
+            Error::Client { fault, .. } => Problem::of_client(fault).fault,
+            Error::TooManyRevocations { .. } => Self::DenyListFull,
             Error::StoreBusy { .. }
             | Error::StoreReplaced { .. }
             | Error::StoreSlow { .. }
@@ -153,10 +172,7 @@ impl From<Error> for Problem {
             | Error::Store { .. }
             | Error::StoreTooNew { .. }
             | Error::StoreBehind { .. }
-            | Error::StoreDamaged { .. } => {
-                tracing::warn!(%error, "a request of an administrator did not get what it needs of the store");
-                AdminFault::StoreUnavailable.into()
-            }
+            | Error::StoreDamaged { .. } => Self::StoreUnavailable,
             Error::IssuerName { .. }
             | Error::TrustedIssuer { .. }
             | Error::ClientKeys { .. }
@@ -179,10 +195,7 @@ impl From<Error> for Problem {
             | Error::FirstClientNotShown { .. }
             | Error::Listen { .. }
             | Error::TaskEnded { .. }
-            | Error::Internal { .. } => {
-                tracing::error!(%error, "a request of an administrator failed");
-                AdminFault::Internal.into()
-            }
+            | Error::Internal { .. } => Self::Internal,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Events of the interface for administrators: every change, and everybody who was kept from one or from looking.
+//! Events of the interface for administrators and of commands: every change, and everybody who was kept from one or from looking.
 
 use super::origin::{AUDIT_TARGET, From};
 
@@ -8,9 +8,9 @@ const MAX_OBJECT_CHARS: usize = 200;
 /// What an administrator did, or was kept from.
 #[derive(Debug)]
 pub(crate) struct Administration {
-    /// Who, as far as that is proven: a client by its id, or the name of a certificate.
+    /// Who, as far as that is proven: a client by its id, the name of a certificate, or a user of this machine.
     pub(crate) actor: Option<String>,
-    /// By what it is proven: `token` or `certificate`.
+    /// By what it is proven: `token`, `certificate` or `operating_system`.
     pub(crate) proof: Option<&'static str>,
     /// The token that it came with.
     pub(crate) jti: Option<String>,
