@@ -32,6 +32,8 @@ use crate::settings::{ConfigArguments, Everything};
 /// store at once; a file that cannot be used changes nothing. Documents in Nacos that the section
 /// `nacos` names are followed alike. With a section `redis` it says there what is new on its deny-list, and instances share which proofs and assertions were used. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
 /// finishes the requests in flight and stops; Ctrl-C does not wait, and a second signal ends at once.
+/// With a section `issuer.admin` it serves `/admin/v1` for administrators on the address of
+/// `issuer.admin.listen` too, which it says when it starts.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
     #[command(flatten)]
@@ -264,12 +266,17 @@ fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {
     let health = health.map_or_else(String::new, |at| {
         format!("health   http://{at}/health/ready\n")
     });
+    let admin = settings.admin.as_ref().zip(issuer.admin_addr());
+    let admin = admin.map_or_else(String::new, |(admin, at)| {
+        let scheme = if admin.tls.is_some() { "https" } else { "http" };
+        format!("admin    {scheme}://{at}/admin/v1\n")
+    });
     format!(
         "issuer   {}\n\
          tokens   {scheme}://{address}/oauth2/token\n\
          keys     {scheme}://{address}/oauth2/jwks\n\
          store    {}\n\
-         {health}listening on {address}",
+         {health}{admin}listening on {address}",
         issuer.issuer_name(),
         settings.store_name(),
     )

@@ -146,6 +146,27 @@ fn a_start_whose_output_nobody_reads_creates_no_client() {
 }
 
 #[test]
+fn where_administrators_are_served_is_said_and_stands_in_the_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("issuer.yaml");
+    let text = "hallpass: { issuer: { admin: { listen: 127.0.0.1:0 } } }";
+    fs::write(&config, text).unwrap();
+    let issuer = Running::start(folder.path(), &["--config", config.to_str().unwrap()]);
+    let at = issuer.shown("admin  ").unwrap().to_owned();
+    let problem = String::from_utf8(get_bytes(&format!("{at}/status"))).unwrap();
+    assert!(
+        problem.contains("\"missing_credentials\""),
+        "{at}: {problem}"
+    );
+    assert_eq!(issuer.stop(), 0);
+    let without = Running::start(folder.path(), &[]);
+    assert_eq!(without.shown("admin  "), None);
+    assert_eq!(without.stop(), 0);
+    let help = run(&["issuer", "--help"]).stdout;
+    assert!(help.contains("issuer.admin.listen"), "{help}");
+}
+
+#[test]
 fn the_first_start_creates_a_client_and_later_ones_keep_it_and_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let first = Running::start(folder.path(), &[]);
