@@ -1,9 +1,11 @@
 //! A session at a shell: commands one after the other in one folder, and programs in the background.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,12 +14,18 @@ use hallpass::clock::{Clock, SystemClock};
 use crate::issuer::Running;
 use crate::pages::places::Places;
 use crate::pages::shown::{Block, Names, commands};
+use crate::postgres_server::{PASSWORD, PostgresServer, USER, shared};
 use crate::process::signal;
 
 /// In the fence of what may take a moment.
 const UNTIL_SO: &str = "until it is so";
 /// In the fence of what needs a program that may not be there.
 const WITH: &str = "with ";
+/// In the fence of what needs a database.
+const ON_POSTGRES: &str = "on PostgreSQL";
+/// Where a page has it, and who owns it; his password stands in `db.password`.
+const DATABASE: &str = "127.0.0.1:5432/hallpass";
+const OWNER: &str = "username: auth";
 /// For what takes a third of a second on a machine that is idle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,6 +35,27 @@ pub(crate) struct Session {
     places: Places,
     /// What runs in the background, by its number.
     jobs: BTreeMap<usize, Running>,
+    database: OnceCell<Option<Database>>,
+}
+
+/// An empty one, made when a page has one.
+struct Database {
+    server: Arc<PostgresServer>,
+    name: String,
+}
+
+impl Database {
+    /// `None` where no server can be had, which is said there.
+    #[tokio::main(flavor = "current_thread")]
+    async fn start() -> Option<Self> {
+        let server = shared().await?;
+        let name = server.database().await;
+        Some(Self { server, name })
+    }
+
+    fn place(&self) -> String {
+        format!("127.0.0.1:{}/{}", self.server.port, self.name)
+    }
 }
 
 impl Session {
@@ -36,12 +65,24 @@ impl Session {
             names: Names::default(),
             places: Places::default(),
             jobs: BTreeMap::new(),
+            database: OnceCell::new(),
         }
+    }
+
+    fn database(&self) -> Option<&Database> {
+        self.database.get_or_init(Database::start).as_ref()
     }
 
     /// Writes a file that the page shows, with the name in its fence.
     pub(crate) fn write(&mut self, block: &Block) {
-        let text = self.places.real(&block.text);
+        let mut text = self.places.real(&block.text);
+        if text.contains(DATABASE)
+            && let Some(database) = self.database()
+        {
+            text = text.replace(DATABASE, &database.place());
+            text = text.replace(OWNER, &format!("username: {USER}"));
+            fs::write(self.folder.path().join("db.password"), PASSWORD).unwrap();
+        }
         fs::write(self.folder.path().join(&block.mark), text).unwrap();
     }
 
@@ -60,6 +101,9 @@ impl Session {
         if let Some(program) = missing(&block.mark) {
             let line = block.line;
             eprintln!("\n!! SKIPPED, the commands of line {line}: there is no {program}");
+            return 0;
+        }
+        if block.mark.starts_with(ON_POSTGRES) && self.database().is_none() {
             return 0;
         }
         let commands = commands(block);
@@ -91,7 +135,7 @@ impl Session {
         let command = self.places.real(command);
         let mut shell = self.shell(&format!("exec {command}"));
         let job = Running::start_by(&mut shell);
-        let said = self.places.shown(&job.introduction());
+        let said = self.on_page(&job.introduction());
         let number = (1..).find(|number| !self.jobs.contains_key(number));
         self.jobs.insert(number.unwrap(), job);
         self.names.fit(shown, &said)
@@ -119,9 +163,7 @@ impl Session {
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
-            let mut said = self
-                .places
-                .shown(&String::from_utf8(output.stdout).unwrap());
+            let mut said = self.on_page(&String::from_utf8(output.stdout).unwrap());
             if !output.status.success() {
                 said.push_str(&format!("(it has ended with {})\n", output.status));
             }
@@ -131,6 +173,16 @@ impl Session {
             }
             thread::park_timeout(Duration::from_millis(50));
         }
+    }
+
+    /// What was said, as the page shows it.
+    fn on_page(&self, said: &str) -> String {
+        let database = self.database.get().and_then(Option::as_ref);
+        let said = database.map_or_else(
+            || said.to_owned(),
+            |database| said.replace(&database.place(), DATABASE),
+        );
+        self.places.shown(&said)
     }
 
     /// A shell in the folder, which finds the executable by its name.
