@@ -32,6 +32,7 @@ mod key_list;
 mod key_rotate;
 mod key_schedule;
 mod key_taint;
+mod man;
 mod policy_edges;
 mod policy_explain;
 mod policy_list;
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 #[derive(Debug, Subcommand)]
@@ -257,7 +259,7 @@ pub(crate) enum ConfigCommand {
 }
 
 impl Command {
-    /// Runs the command to its end. `whole` describes the whole command line, for completions; `log` is
+    /// Runs the command to its end. `whole` describes the whole command line, for completions and manual pages; `log` is
     /// what a server counts the lines of.
     pub(crate) fn run(&self, whole: fn() -> clap::Command, log: &Log) -> Result<Exit, Failure> {
         match self {
@@ -287,6 +289,7 @@ impl Command {
             #[cfg(feature = "nacos")]
             Self::Config(ConfigCommand::Diff(command)) => command.run(),
             Self::Completions(command) => command.run(whole()),
+            Self::Man(command) => command.run(whole()),
         }
     }
 
@@ -306,7 +309,8 @@ impl Command {
             | Self::Policy(_)
             | Self::Rollout(_)
             | Self::Config(_)
-            | Self::Completions(_) => "warn",
+            | Self::Completions(_)
+            | Self::Man(_) => "warn",
         }
     }
 }

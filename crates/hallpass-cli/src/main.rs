@@ -20,7 +20,9 @@ mod settings;
 mod shown_client;
 mod span;
 mod store_change;
+mod supervisor;
 mod usage;
+mod version;
 
 use std::process::ExitCode;
 
@@ -40,7 +42,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Exit codes: 0 done or valid, 1 failed, 64 bad usage or configuration, 65 token not valid,
 /// 74 standard output cannot be written.
 #[derive(Debug, Parser)]
-#[command(name = "hallpass", version, arg_required_else_help = true)]
+#[command(name = "hallpass", version, long_version = version::LONG, arg_required_else_help = true)]
 struct Arguments {
     #[command(flatten)]
     logging: logging::LoggingArguments,

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use crate::logging::Log;
 use crate::output::{self, Exit, Failure};
 use crate::settings::{Everything, PrefixArgument};
+use crate::supervisor;
 
 /// Where the configuration of a server comes from, and how it is followed.
 #[derive(Args, Clone, Debug)]
@@ -114,6 +115,7 @@ pub(crate) async fn serve<R: Role>(role: &R, log: &Log) -> Result<Exit, Failure>
     let text = running.greeting();
     let mut greeted = tokio::task::spawn_blocking(move || output::print_line(&text));
     let mut is_greeted = false;
+    supervisor::ready();
     let stopped_by = loop {
         tokio::select! {
             signal = stop.received() => break signal,
@@ -129,6 +131,7 @@ pub(crate) async fn serve<R: Role>(role: &R, log: &Log) -> Result<Exit, Failure>
             error = running.failed() => return Err(Failure::failed(error)),
         }
     };
+    supervisor::stopping();
     running.begin_stopping();
     if stopped_by == StopSignal::Terminate {
         tokio::select! {
@@ -176,7 +179,9 @@ async fn reload<R: Role>(
         hallpass.apply(&service).map_err(Failure::usage)?;
         role.apply(running, &everything).await
     };
+    supervisor::reloading();
     reloader.reload(apply).await;
+    supervisor::ready();
 }
 
 /// Where the configuration comes from beside files, and services with it.

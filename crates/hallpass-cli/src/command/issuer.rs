@@ -23,11 +23,12 @@ use crate::logging::Log;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::{ConfigArguments, Everything};
+use crate::supervisor;
 
 /// Run the authorization server
 ///
 /// Without a configuration it listens on 127.0.0.1:9000, keeps its store in the current folder, and
-/// at its first start creates a client whose secret it prints once. Clients, token life and
+/// at its first start creates a client whose secret it prints once (not with `--no-first-client`). Clients, token life and
 /// algorithm are taken from a changed file within seconds, and SIGHUP reads them and the keys of the
 /// store at once; a file that cannot be used changes nothing. Documents in Nacos that the section
 /// `nacos` names are followed alike. With a section `redis` it says there what is new on its deny-list, and instances share which proofs and assertions were used. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
@@ -44,6 +45,9 @@ pub(crate) struct Issuer {
     /// Keep keys and clients in this file, not in the configured one.
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Never create a first client: its secret would stand in the log that standard output goes to.
+    #[arg(long)]
+    no_first_client: bool,
     /// How often the files of the configuration are compared with what was read of them.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     watch_seconds: u64,
@@ -81,6 +85,7 @@ impl Issuer {
         let text = greeting(&issuer, &settings);
         let mut greeted = tokio::task::spawn_blocking(move || output::print_line(&text));
         let mut is_greeted = false;
+        supervisor::ready();
         let stopped_by = loop {
             tokio::select! {
                 signal = stop.received() => break signal,
@@ -96,6 +101,7 @@ impl Issuer {
                 error = issuer.failed() => return Err(Failure::failed(error)),
             }
         };
+        supervisor::stopping();
         issuer.begin_stopping();
         if stopped_by == StopSignal::Terminate {
             tokio::select! {
@@ -127,15 +133,9 @@ impl Issuer {
         // Before the store is touched: a second issuer must not create a client whose secret is never shown.
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
-        let token_url = format!("{}://{address}/oauth2/token", scheme(&settings));
-        let (for_show, for_clock) = (settings.clone(), Arc::clone(&clock));
-        // In a task of its own: the reader of standard output may have stalled, and a stop is heard meanwhile.
-        let created = tokio::spawn(async move {
-            let show = |created: &_| output::show_secret(&introduction(created, &token_url));
-            first_client(&for_show, &for_clock, show).await
-        });
-        let created = created.await.map_err(Failure::failed)?;
-        created.map_err(|error| Failure::issuer(&error))?;
+        if !self.no_first_client {
+            create_first_client(&settings, &clock, address).await?;
+        }
         let issuer = match notices.replay_store() {
             Some(shared) => IssuerServer::start_sharing(listener, &settings, clock, shared).await,
             None => IssuerServer::start_on(listener, &settings, clock).await,
@@ -159,7 +159,9 @@ impl Issuer {
             let applied = issuer.apply(&settings).await;
             applied.map_err(|error| not_taken(&error))
         };
+        supervisor::reloading();
         reloader.reload(apply).await;
+        supervisor::ready();
     }
 
     /// The issuer's settings; what the command line says wins over the configuration.
@@ -234,6 +236,24 @@ async fn reloader(loader: Loader) -> Result<(Reloader, RegisterMetrics), Failure
 async fn reloader(loader: Loader) -> Result<(Reloader, RegisterMetrics), Failure> {
     let reloader = Reloader::new(loader).map_err(Failure::failed)?;
     Ok((reloader, Box::new(|_registry| {})))
+}
+
+/// Creates a client and shows its secret, when there is none at all.
+async fn create_first_client(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    address: SocketAddr,
+) -> Result<(), Failure> {
+    let token_url = format!("{}://{address}/oauth2/token", scheme(settings));
+    let (settings, clock) = (settings.clone(), Arc::clone(clock));
+    // In a task of its own: the reader of standard output may have stalled, and a stop is heard meanwhile.
+    let created = tokio::spawn(async move {
+        let show = |created: &_| output::show_secret(&introduction(created, &token_url));
+        first_client(&settings, &clock, show).await
+    });
+    let created = created.await.map_err(Failure::failed)?;
+    created.map_err(|error| Failure::issuer(&error))?;
+    Ok(())
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -67,6 +67,8 @@ mod stop;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod supervisor;
+#[cfg(test)]
 mod telemetry;
 #[cfg(test)]
 mod token_get;
@@ -74,3 +76,5 @@ mod token_inspect;
 #[cfg(test)]
 mod token_verify;
 mod usage;
+#[cfg(test)]
+mod version;
