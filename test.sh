@@ -3,6 +3,7 @@
 # them a JDK and Maven are installed where that is possible, and their packages are fetched once. Some start servers of Redis,
 # of PostgreSQL, of names (dnsmasq) or Prometheus, which are installed in the same way. Other people's OAuth clients drive the issuer: for them Python is
 # installed, which fetches the rest below the build's own folder; Envoy, Traefik and Caddy come the same way, nginx from the system.
+# The package for Debian is tried in a bare one, which mmdebstrap makes.
 # Arguments are passed on to `cargo test`.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -16,6 +17,7 @@ want_postgres
 want_dnsmasq
 want_prometheus
 want_proxies
+want_debian
 cd "$root"
 # Tests note there which secrets and tokens they use, and keep what programs say: the one must not stand in the other. That is looked for without a word
 # unless something is found.

@@ -115,6 +115,13 @@ want_dnsmasq() {
     want_packages dnsmasq 'with a real name server' dnsmasq-base
 }
 
+want_debian() {
+    if command -v mmdebstrap >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then
+        return 0
+    fi
+    want_packages mmdebstrap 'of the package in a bare Debian' mmdebstrap
+}
+
 want_redis() {
     if command -v redis-server >/dev/null 2>&1 && command -v redis-cli >/dev/null 2>&1; then
         return 0

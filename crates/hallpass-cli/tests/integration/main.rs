@@ -37,6 +37,8 @@ mod key;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod packages;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod policy;
@@ -78,3 +80,6 @@ mod token_verify;
 mod usage;
 #[cfg(test)]
 mod version;
+
+#[cfg(test)]
+use crate::packages::sources;
