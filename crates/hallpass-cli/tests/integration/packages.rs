@@ -2,6 +2,7 @@
 //! units of systemd, the list of what it is made of. What cannot be tried on a machine is skipped, with a line that says so.
 
 mod bare;
+mod container;
 mod made;
 mod sbom;
 mod tools;
