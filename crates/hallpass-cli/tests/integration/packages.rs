@@ -3,8 +3,11 @@
 
 mod bare;
 mod container;
+mod kubernetes;
 mod made;
+mod manifests;
 mod sbom;
+mod started;
 mod tools;
 mod units;
 
