@@ -21,6 +21,7 @@ mod proxy_tools;
 mod redis_server;
 mod replicas;
 mod revocation;
+mod roles;
 mod roll_out;
 mod side_by_side;
 mod soak;
@@ -38,7 +39,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 29] = [
+const MEASUREMENTS: [(&str, Measurement); 30] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -73,6 +74,8 @@ const MEASUREMENTS: [(&str, Measurement); 29] = [
     // Not among `all`: it takes a minute, and wants PostgreSQL and the executable beside it.
     ("replicas", replicas::run),
     ("revocation", revocation::run),
+    // Not among `all`: it takes a minute, and wants the executable beside it.
+    ("roles", roles::run),
     // Not among `all`: it wants the executable beside it.
     ("roll-out", roll_out::run),
     // Not among `all`: it wants the executable, `wrk` and a JVM.
