@@ -114,6 +114,7 @@ impl Failure {
             | Error::WrongSealingKey { .. }
             | Error::StoreMissing { .. }
             | Error::StoreNotEmpty { .. }
+            | Error::StoreTooNew { .. }
             | Error::Backup { .. }
             | Error::NoSealingKey
             | Error::UnknownKey { .. }

@@ -87,7 +87,7 @@ impl Store {
     /// whenever it is read.
     ///
     /// # Errors
-    /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
+    /// [`Error::StoreTooNew`], [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
     /// [`Error::Store`], [`Error::StoreBusy`], [`Error::StoreAway`] and [`Error::Migration`] from the system.
     pub(crate) async fn open(
         place: impl Into<Place<'_>>,
@@ -102,6 +102,8 @@ impl Store {
     async fn proven(opening: Opening, previous: Option<&str>) -> Result<Self, Error> {
         let Opening { name, database, .. } = &opening;
         let (key_material, key) = (&*opening.key_material, opening.key.clone());
+        // What a newer version has sealed in its own way must not be taken for a wrong key.
+        Self::missing_steps(&opening).await?;
         let mut is_outgoing = false;
         let proven = match Seal::read(name, database).await? {
             Some(found) => {

@@ -31,6 +31,7 @@ impl Store {
         let missing = || Error::StoreMissing {
             store: name.clone(),
         };
+        let ahead = Self::missing_steps(&opening).await?;
         let found = Seal::read(name, database).await?.ok_or_else(missing)?;
         let key = opening.key.clone();
         let proven = match (found.prove(name, &opening.key_material, key), keys.previous) {
@@ -41,7 +42,7 @@ impl Store {
             (proven, _) => proven?,
         };
         let is_current = proven.is_listed && proven.is_whole;
-        if !is_current || !Self::missing_steps(&opening).await?.is_empty() {
+        if !is_current || !ahead.is_empty() {
             return Ok(None);
         }
         if !sealed_clients::has_begun(name, database, &proven.sealer).await? {
@@ -76,7 +77,8 @@ impl Store {
         Ok(ahead)
     }
 
-    async fn missing_steps(opening: &Opening) -> Result<Vec<Step>, Error> {
+    /// As [`steps_ahead`](Self::steps_ahead), of one that is being opened.
+    pub(super) async fn missing_steps(opening: &Opening) -> Result<Vec<Step>, Error> {
         let Opening { name, database, .. } = opening;
         let failed = |source| Error::store(name, source);
         let mut transaction = database.begin().await.map_err(failed)?;

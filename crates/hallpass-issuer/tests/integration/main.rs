@@ -34,6 +34,7 @@ mod leaks;
 mod life_cycle;
 mod lockouts;
 mod mutual_tls;
+mod newer_store;
 mod other_file;
 mod page;
 mod postgres;
