@@ -24,6 +24,7 @@ mod edges;
 mod errors_page;
 mod first_client;
 mod foreign;
+mod golden;
 mod harness;
 mod import;
 #[path = "../../../../tests/leaks/kept.rs"]
