@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod blacklist;
 #[cfg(test)]
+#[path = "../../../../tests/pages/blocks.rs"]
+mod blocks;
+#[cfg(test)]
 mod bound_to_certificate;
 #[cfg(test)]
 mod built;
@@ -39,6 +42,8 @@ mod first_test;
 mod getting_started;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod internal_call_page;
 #[cfg(test)]
 mod introspection;
 #[cfg(test)]
