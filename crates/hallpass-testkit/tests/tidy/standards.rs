@@ -107,7 +107,7 @@ fn unfounded(rows: &[Row], tests: &BTreeSet<String>, exists: impl Fn(&str) -> bo
 }
 
 /// The names of functions below an attribute of a test.
-fn tests(sources: &[SourceFile]) -> BTreeSet<String> {
+pub(crate) fn tests(sources: &[SourceFile]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in sources {
         let mut is_test = false;
