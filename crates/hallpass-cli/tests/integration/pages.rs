@@ -1,11 +1,13 @@
 //! Commands that the documents show: those of `docs/operations.md`, `docs/runbook.md` and `docs/roll-out.md` are run, in their order, and say what stands
-//! there; those of every other page exist, with their options.
+//! there; those of every other page exist, with their options. What stands there as YAML loads.
 
 mod named;
 mod places;
 mod roll_out;
 mod session;
 mod shown;
+mod typed;
+mod yaml;
 
 use crate::pages::session::Session;
 use crate::pages::shown::{Block, blocks};

@@ -1,6 +1,8 @@
 //! The service of `docs/getting-started.md`, with its own files, against a real issuer.
 
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use hallpass::tls::TestAuthority;
@@ -9,9 +11,17 @@ use hallpass_testkit::TestIssuer;
 use http::{Request, StatusCode};
 use tower::ServiceExt as _;
 
+use crate::blocks::blocks;
 use crate::child::{Example, get};
 
 const CONFIGURATION: &str = include_str!("../../../../examples/getting-started/hallpass.yaml");
+const PAGE: &str = include_str!("../../../../docs/getting-started.md");
+/// Commands of the page that build: the issuer and the service are started without them here.
+const BUILDS: [&str; 3] = [
+    "cargo run -p hallpass-cli -- issuer\n",
+    "cargo new stock && cd stock\n",
+    "CLIENT_SECRET=hallpass_… cargo run\n",
+];
 
 #[tokio::test]
 async fn the_service_of_the_first_page_answers_callers_that_have_an_identity() {
@@ -39,6 +49,53 @@ async fn the_service_of_the_first_page_answers_callers_that_have_an_identity() {
         get(&service.url("/elsewhere"), None).await.status,
         StatusCode::UNAUTHORIZED
     );
+}
+
+#[tokio::test]
+async fn what_the_first_page_types_says_what_stands_there() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap().to_string();
+    drop(reserved);
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = CONFIGURATION
+        .replace("127.0.0.1:9000", &issuer.address().to_string())
+        .replace("127.0.0.1:8080", &address);
+    std::fs::write(folder.path().join("hallpass.yaml"), configuration).unwrap();
+    let secret = [("CLIENT_SECRET", TestIssuer::CLIENT_SECRET)];
+    let _service = Example::start_in(folder.path(), "getting-started", &address, &secret);
+    listening(&address).await;
+    let page = blocks(PAGE);
+    let mut asked = 0;
+    for (block, next) in page.iter().zip(page.iter().skip(1)) {
+        let is_command = block.language == "sh" && block.mark.is_empty();
+        if !is_command || BUILDS.contains(&block.text.as_str()) {
+            continue;
+        }
+        let command = block.text.replace("127.0.0.1:8080", &address);
+        let Some(said) = said(command).await else {
+            return;
+        };
+        assert_eq!(next.language, "text", "line {}", next.line);
+        for line in next.text.lines() {
+            assert!(said.contains(line), "line {}: {said}", block.line);
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 2, "who has an identity, and who has none");
+}
+
+/// What a shell prints; `None`, which is said loudly, where there is no curl.
+async fn said(command: String) -> Option<String> {
+    let run = move || Command::new("sh").args(["-c", &command]).output().unwrap();
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    if output.status.code() == Some(127) {
+        let line = b"\n!! SKIPPED, the commands of the first page: curl is not installed\n";
+        // No test runner keeps back what is written there.
+        let _unheard = std::io::stderr().write_all(line);
+        return None;
+    }
+    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 /// What docs/roll-out.md builds on: a file that is followed, and metrics that say how far it is rolled out.

@@ -45,7 +45,7 @@ fn a_command_or_an_option_that_is_gone_is_found() {
 }
 
 /// The pages of the repository, but for the log of what once was.
-fn pages(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn pages(root: &Path) -> Vec<PathBuf> {
     let mut folders = vec![root.join("docs"), root.join("examples")];
     let top = [
         "README.md",
