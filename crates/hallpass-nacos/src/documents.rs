@@ -147,22 +147,23 @@ impl NacosDocuments {
             return Err(NacosError::protocol("the digest of a document"));
         }
         let written = self.write(data_id, group, text, Some(&before.md5)).await;
-        let Err(NacosError::Refused { code, reason }) = written else {
-            return written;
+        let error = match written {
+            // It has no code of its own for this, and one of these is what it says of its own troubles too.
+            Err(error @ (NacosError::Refused { .. } | NacosError::Unavailable { .. })) => error,
+            other => return other,
         };
-        // It has no code of its own for this.
         let there = self.find(data_id, group).await?;
         let there = there.as_ref().map(|found| found.text.expose());
         if there == Some(text) {
             return Ok(());
         }
-        let is_other = there != Some(before.text.expose()) || reason.contains("md5");
-        Err(match is_other {
-            true => NacosError::Changed {
-                document: format!("{group}/{data_id}").into(),
-            },
-            false => NacosError::Refused { code, reason },
-        })
+        // What is read may be older than what it compares with.
+        let is_other = there != Some(before.text.expose());
+        if is_other || error.to_string().contains("md5 may have changed") {
+            let document = format!("{group}/{data_id}").into();
+            return Err(NacosError::Changed { document });
+        }
+        Err(error)
     }
 
     async fn write(
