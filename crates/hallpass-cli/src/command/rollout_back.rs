@@ -88,11 +88,16 @@ impl RolloutBack {
         estate: &Estate,
         service: &PlannedService,
     ) -> Result<Option<Step>, String> {
-        for _try in 0..TRIES {
+        for attempt in 0..TRIES {
             let kept = estate.documents.read(service).await?;
             let configured = kept.written.step()?;
             let step = self.target(estate, configured);
             if configured.step().is_some_and(|current| current <= step) {
+                // Nacos shows what was written a moment ago a moment later: what needs no change is looked at twice.
+                if attempt == 0 {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
                 let current = configured
                     .step()
                     .map_or_else(String::new, |it| it.to_string());
