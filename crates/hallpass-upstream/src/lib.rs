@@ -106,8 +106,8 @@ pub use spare_request::SpareRequest;
 pub use target::{Directed, Target};
 pub use trace::{SpanId, TraceContext, TraceId, TrustSampled, traced_method};
 pub use transport::{
-    CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportError,
-    TransportErrorKind, TransportFuture, is_for_a_secret,
+    CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportCause,
+    TransportError, TransportErrorKind, TransportFuture, is_for_a_secret,
 };
 pub use upstream::{
     Address, Admitted, BodyUnderWay, Chosen, Destination, InstanceObserver, InstanceReport,

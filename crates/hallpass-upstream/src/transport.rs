@@ -27,11 +27,13 @@ use pooled::PooledCall;
 use pools::{PoolSettings, Pools, Tls};
 use secrets::has_credentials;
 
+pub use cause::TransportCause;
 pub use connections::Connections;
 pub use error::{TransportError, TransportErrorKind};
 pub use http2::Http2;
 pub use secrets::is_for_a_secret;
 
+mod cause;
 mod connections;
 mod connector;
 mod error;

@@ -103,6 +103,11 @@ impl TransportError {
         matches!(self.kind, TransportErrorKind::ConnectTimeout)
     }
 
+    /// What it is about; `source()` would give the pointer to it, which is an error of another type.
+    pub(super) fn lower(&self) -> &(dyn std::error::Error + 'static) {
+        self.source.as_ref()
+    }
+
     pub(super) fn tls(source: impl Into<BoxError>) -> Self {
         Self::new(TransportErrorKind::Tls, source)
     }
@@ -157,7 +162,7 @@ impl PartialEq for TransportError {
 
 /// What the TLS library says, as far as it has a say in it; else, of a connection that never was, what the system says.
 fn reason(kind: TransportErrorKind, error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = || std::iter::successors(Some(error), |error| below(*error));
+    let chain = || chain(error);
     let tls = chain().find_map(|error| error.downcast_ref::<rustls::Error>());
     let reason = match (tls, kind) {
         (Some(tls), _) => Some(tls.to_string()),
@@ -207,6 +212,20 @@ fn too_large(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let error = error.downcast_ref::<hyper::Error>()?;
     let is_too_large = error.is_parse_too_large();
     is_too_large.then(|| "more than 100 headers, or 64 KiB of them".to_owned())
+}
+
+/// An error and those below it.
+pub(super) fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| below(*error))
+}
+
+/// The first error of type `E` in the chain, in what I/O errors carry too.
+pub(super) fn find_below<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    chain(error).find_map(|error| error.downcast_ref())
 }
 
 /// The next error in the chain. An I/O error does not count what it carries among its sources.
