@@ -20,6 +20,7 @@ mod bounded;
 mod breaker;
 mod connection;
 mod error;
+mod examination;
 mod link;
 mod metrics;
 mod notices;
@@ -38,6 +39,9 @@ mod token_cache;
 pub use address::{InvalidNodeAddress, NodeAddress};
 pub use blacklist::RedisBlacklist;
 pub use error::{ConnectionFault, RedisError};
+pub use examination::{
+    ClusterCoverage, ExaminedRedis, ExaminedSentinel, RedisExamination, RedisInfo, examine,
+};
 pub use metrics::RedisMetrics;
 pub use rate_store::RedisRateStore;
 pub use replay_store::RedisReplayStore;

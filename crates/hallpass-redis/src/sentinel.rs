@@ -45,7 +45,8 @@ pub(crate) async fn primary(
     most.map(|(address, _)| address).ok_or(failure)
 }
 
-async fn ask(
+/// Which server one sentinel calls the primary.
+pub(crate) async fn ask(
     dialer: &Dialer,
     node: &NodeAddress,
     master: &str,

@@ -179,6 +179,17 @@ impl ClusterRoutes {
         self.0.nodes.contains_key(address)
     }
 
+    /// The connections there are.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.0.nodes.values()
+    }
+
+    /// Every range of slots: how many slots it has, and its primary.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (u32, &NodeAddress)> {
+        let slots = |range: &SlotRange| u32::from(range.last.saturating_sub(range.first)) + 1;
+        self.0.slots.iter().map(move |it| (slots(it), &it.primary))
+    }
+
     fn primaries(&self) -> impl Iterator<Item = &NodeAddress> {
         self.0.slots.iter().map(|range| &range.primary)
     }

@@ -1,0 +1,233 @@
+//! A look at Redis, for a program that tells people what is wrong with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hallpass_clock::{Clock, SystemClock};
+use hallpass_tls::{ClientTls, TlsMetrics};
+use tokio::time::{Instant, timeout};
+
+use crate::address::NodeAddress;
+use crate::connection::{Connection, Dialer, Login};
+use crate::error::RedisError;
+use crate::plan::Plan;
+use crate::response::text_of;
+use crate::routes::Routes;
+use crate::routes::cluster::ClusterRoutes;
+use crate::sentinel;
+use crate::settings::{RedisForm, RedisSettings};
+
+/// How often a server is pinged, and how long one response may take.
+const PINGS: usize = 5;
+const RESPONSE_LIMIT: Duration = Duration::from_millis(500);
+/// Servers that are asked; a cluster may have more primaries.
+const MAX_ASKED: usize = 16;
+
+/// What servers of Redis say of themselves, and how they respond. Nothing of it is a secret.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RedisExamination {
+    /// Why there is no connection as a service needs one; `None` when there is.
+    pub failure: Option<RedisError>,
+    /// The servers that a service would use: one, or the primaries of a cluster that are connected to, at most 16 of them.
+    pub servers: Vec<ExaminedRedis>,
+    /// The sentinels, in the order of the settings; empty in another form of Redis.
+    pub sentinels: Vec<ExaminedSentinel>,
+    /// What the cluster says of its slots; `None` in another form of Redis, or when no node of it says anything.
+    pub cluster: Option<ClusterCoverage>,
+}
+
+/// One server.
+#[derive(Clone, Debug)]
+pub struct ExaminedRedis {
+    /// Where it is.
+    pub address: NodeAddress,
+    /// How long it took to respond to a ping, the median of five; `None` when it did not respond to one within 500 ms.
+    pub latency: Option<Duration>,
+    /// Whether it calls itself a primary. One that does not let its user ask is believed to be one.
+    pub is_primary: bool,
+    /// What it says when it is asked for `INFO`, for which a user needs a right that services need not have.
+    pub info: Result<RedisInfo, RedisError>,
+}
+
+/// What of `INFO` counts for a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisInfo {
+    /// `maxmemory`, in bytes; 0 is none.
+    pub max_memory: u64,
+    /// `used_memory`, in bytes.
+    pub used_memory: u64,
+    /// `maxmemory_policy`, such as `noeviction`.
+    pub eviction: Box<str>,
+    /// `connected_slaves`.
+    pub replicas: u64,
+    /// `cluster_enabled`.
+    pub is_of_a_cluster: bool,
+    /// Whether the last attempt to save to disk failed (`rdb_last_bgsave_status`, `aof_last_write_status`), after which a server may take no
+    /// writes.
+    pub cannot_save: bool,
+}
+
+/// One sentinel.
+#[derive(Clone, Debug)]
+pub struct ExaminedSentinel {
+    /// Where it is.
+    pub address: NodeAddress,
+    /// Which server it calls the primary.
+    pub primary: Result<NodeAddress, RedisError>,
+}
+
+/// Who serves the keys of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterCoverage {
+    /// Slots that have a primary, of 16384.
+    pub slots: u32,
+    /// The primaries.
+    pub primaries: Vec<NodeAddress>,
+    /// Those of them that cannot be reached from here.
+    pub unreachable: Vec<NodeAddress>,
+}
+
+impl ClusterCoverage {
+    /// How many slots a cluster has.
+    pub const ALL_SLOTS: u32 = 16_384;
+}
+
+/// Connects as a service with these settings does, and looks at what it finds: it pings, and asks for `ROLE` and `INFO`, sentinels for the
+/// primary, a cluster for its slots. It writes nothing and reads no key. It ends within some seconds: each connection has
+/// `connect_timeout`, each response 500 ms.
+pub async fn examine(settings: &RedisSettings) -> RedisExamination {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let load = |files| ClientTls::load(files, Arc::clone(&clock), &TlsMetrics::default());
+    let dialer = match settings.tls.as_ref().map(load).transpose() {
+        Ok(tls) => Dialer::new(settings, tls),
+        Err(error) => return failed(RedisError::Tls(Arc::new(error))),
+    };
+    let plan = Plan::new(settings, dialer.clone());
+    let (routes, sentinels) =
+        tokio::join!(plan.connect(None), examine_sentinels(settings, &dialer));
+    let (servers, cluster) = match &routes {
+        Ok(Routes::One(server)) => (vec![examine_server(server).await], None),
+        Ok(Routes::Cluster(cluster)) => {
+            let asked = cluster.connections().take(MAX_ASKED).map(examine_server);
+            let mut servers = join_all(asked).await;
+            servers.sort_by(|one, other| one.address.cmp(&other.address));
+            (servers, Some(coverage(cluster)))
+        }
+        Err(_) => (Vec::new(), None),
+    };
+    RedisExamination {
+        failure: routes.err(),
+        servers,
+        sentinels,
+        cluster,
+    }
+}
+
+fn coverage(cluster: &ClusterRoutes) -> ClusterCoverage {
+    let primaries: BTreeSet<_> = cluster.ranges().map(|(_, primary)| primary).collect();
+    let is_away = |address: &&&NodeAddress| !cluster.is_connected_to(address);
+    ClusterCoverage {
+        slots: cluster.ranges().map(|(slots, _)| slots).sum(),
+        unreachable: primaries.iter().filter(is_away).copied().cloned().collect(),
+        primaries: primaries.into_iter().cloned().collect(),
+    }
+}
+
+fn failed(error: RedisError) -> RedisExamination {
+    RedisExamination {
+        failure: Some(error),
+        ..RedisExamination::default()
+    }
+}
+
+async fn examine_sentinels(settings: &RedisSettings, dialer: &Dialer) -> Vec<ExaminedSentinel> {
+    let RedisForm::Sentinel(of) = &settings.form else {
+        return Vec::new();
+    };
+    let login = Login::new(&of.login, 0);
+    let ask = async |node: &NodeAddress| ExaminedSentinel {
+        address: node.clone(),
+        primary: sentinel::ask(dialer, node, &of.master, &login).await,
+    };
+    join_all(of.nodes.iter().map(ask)).await
+}
+
+async fn examine_server(server: &Connection) -> ExaminedRedis {
+    ExaminedRedis {
+        address: server.address().clone(),
+        latency: latency(server).await,
+        is_primary: sentinel::is_primary(server).await,
+        info: info(server).await,
+    }
+}
+
+async fn latency(server: &Connection) -> Option<Duration> {
+    let mut taken = Vec::new();
+    for _ in 0..PINGS {
+        let begun = Instant::now();
+        let ping = redis::cmd("PING");
+        match timeout(RESPONSE_LIMIT, server.call(&ping)).await.ok()? {
+            Ok(_) => {}
+            // One that cannot save refuses pings too (`MISCONF`).
+            Err(error) if RedisError::from(error.clone()).is_response() => {}
+            Err(_) => return None,
+        }
+        taken.push(begun.elapsed());
+    }
+    taken.sort();
+    taken.get(PINGS / 2).copied()
+}
+
+async fn info(server: &Connection) -> Result<RedisInfo, RedisError> {
+    let command = redis::cmd("INFO");
+    let response = timeout(RESPONSE_LIMIT, server.call(&command)).await;
+    let response = response.map_err(|_| RedisError::TimedOut)??;
+    text_of(&response).map(read).ok_or(RedisError::Response)
+}
+
+/// `name:value`, one a line; what is not there is as in an empty server.
+fn read(text: &str) -> RedisInfo {
+    let value = |name: &str| {
+        let of_line = |line: &'_ str| line.split_once(':').is_some_and(|(it, _)| it == name);
+        let line = text.lines().find(|line| of_line(line));
+        line.and_then(|line| line.split_once(':'))
+            .map_or("", |(_, value)| value.trim())
+    };
+    let number = |name: &str| value(name).parse().unwrap_or(0);
+    let has_failed = |name: &str| value(name) == "err";
+    let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let eviction = Some(value("maxmemory_policy")).filter(is_name);
+    RedisInfo {
+        max_memory: number("maxmemory"),
+        used_memory: number("used_memory"),
+        eviction: eviction.unwrap_or_default().into(),
+        replicas: number("connected_slaves"),
+        is_of_a_cluster: number("cluster_enabled") == 1,
+        cannot_save: has_failed("rdb_last_bgsave_status") || has_failed("aof_last_write_status"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_read_line_by_line_and_what_it_leaves_out_is_nothing() {
+        let text = "# Memory\r\nused_memory:7\r\nmaxmemory:9\r\nmaxmemory_human:8K\r\nmaxmemory_policy:allkeys-lru\r\n\
+                    # Persistence\r\nrdb_last_bgsave_status:err\r\naof_last_write_status:ok\r\nconnected_slaves:2\r\ncluster_enabled:1\r\n";
+        let expected = RedisInfo {
+            max_memory: 9,
+            used_memory: 7,
+            eviction: "allkeys-lru".into(),
+            replicas: 2,
+            is_of_a_cluster: true,
+            cannot_save: true,
+        };
+        assert_eq!(read(text), expected);
+        assert_eq!(read("maxmemory_policy:\u{1b}[2J"), RedisInfo::default());
+    }
+}
