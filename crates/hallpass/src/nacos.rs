@@ -33,6 +33,7 @@ mod rules;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::{Loader, Problems};
@@ -87,6 +88,26 @@ impl Nacos {
     /// # Errors
     /// [`NacosStartError`]. That no server answers is no error where the documents of the last time are on the disk.
     pub async fn start(loader: Loader) -> Result<Self, NacosStartError> {
+        Self::start_by(loader, |_| {}).await
+    }
+
+    /// As [`start`](Self::start), for a program that looks at the configuration of a service in its place: nothing is kept on the disk, nothing is
+    /// taken from there, and no answer is waited for longer than `limit`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn examine(loader: Loader, limit: Duration) -> Result<Self, NacosStartError> {
+        let look = move |settings: &mut NacosSettings| {
+            settings.snapshot_directory = None;
+            settings.timeout = settings.timeout.min(limit);
+        };
+        Self::start_by(loader, look).await
+    }
+
+    async fn start_by(
+        loader: Loader,
+        change: impl FnOnce(&mut NacosSettings),
+    ) -> Result<Self, NacosStartError> {
         // On a thread of its own: a disk may have stalled, or a pipe.
         let reading = tokio::task::spawn_blocking(move || {
             let loader = loader.hold_pipes();
@@ -97,6 +118,7 @@ impl Nacos {
         // All of it is read once more, with the documents, and warned of then.
         start.take_warnings();
         let mut start = start.into_settings();
+        change(&mut start.nacos);
         if !start.nacos.is_used() {
             return Ok(Self {
                 loader,
