@@ -23,6 +23,7 @@ mod config_check;
 #[cfg(feature = "nacos")]
 mod config_nacos;
 mod config_reference;
+mod doctor;
 mod gateway;
 mod issuer;
 mod jws_verify;
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     /// Check and explain configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -288,6 +290,7 @@ impl Command {
             Self::Config(ConfigCommand::Pull(command)) => command.run(),
             #[cfg(feature = "nacos")]
             Self::Config(ConfigCommand::Diff(command)) => command.run(),
+            Self::Doctor(command) => command.run(),
             Self::Completions(command) => command.run(whole()),
             Self::Man(command) => command.run(whole()),
         }
@@ -311,6 +314,9 @@ impl Command {
             | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_) => "warn",
+            | Self::Completions(_) => "warn",
+            // It says by itself what is wrong.
+            Self::Doctor(_) => "error",
         }
     }
 }

@@ -21,6 +21,8 @@ mod config_check;
 #[cfg(test)]
 mod descriptors;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod gateway;
 #[cfg(test)]
 mod issuer;

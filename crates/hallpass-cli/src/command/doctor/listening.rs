@@ -1,0 +1,91 @@
+//! The addresses to listen on.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::check::Check;
+use super::finding::Finding;
+use crate::settings::Everything;
+
+/// How long a process of this machine may take to take a connection.
+const CONNECT_LIMIT: Duration = Duration::from_millis(300);
+
+/// Whether each of them is an address of this machine: a socket is opened there for a moment, on a port that the system chooses.
+pub(super) async fn examine(everything: &Everything) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (key, address) in addresses(everything) {
+        findings.push(examine_one(key, address).await);
+    }
+    if findings.is_empty() {
+        let why = "no section says where to listen";
+        findings.push(Finding::skipped(Check::Listen, why));
+    }
+    findings
+}
+
+fn addresses(everything: &Everything) -> Vec<(&'static str, SocketAddr)> {
+    let mut all = Vec::new();
+    let service = everything.service.service.listen;
+    all.extend(service.map(|it| ("service.listen", it)));
+    if let Some(gateway) = &everything.gateway {
+        all.extend(gateway.listen.iter().map(|it| ("gateway.listen", *it)));
+        all.push(("gateway.management.listen", gateway.management_listen));
+    }
+    if let Some(authz) = &everything.authz {
+        all.push(("authz.listen", authz.listen));
+        all.push(("authz.management.listen", authz.management_listen));
+    }
+    if let Some(sidecar) = &everything.sidecar {
+        all.push(("sidecar.management.listen", sidecar.management_listen));
+        let inbound = sidecar.inbound.as_ref();
+        all.extend(inbound.map(|it| ("sidecar.inbound.listen", it.listen)));
+    }
+    if let Some(issuer) = &everything.issuer {
+        all.push(("issuer.listen", issuer.listen));
+        let management = issuer.management_listen;
+        all.extend(management.map(|it| ("issuer.management.listen", it)));
+    }
+    all
+}
+
+async fn examine_one(key: &str, address: SocketAddr) -> Finding {
+    let any_port = SocketAddr::new(address.ip(), 0);
+    match TcpListener::bind(any_port).await {
+        Ok(_closed_at_once) => {
+            let state = match is_served(address).await {
+                true => "a process listens there",
+                false => "nobody listens there now",
+            };
+            Finding::ok(Check::Listen, format!("{key}: {address}: {state}"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Finding::failure(
+            Check::Listen,
+            format!("{key}: {} is no address of this machine", address.ip()),
+            "write an address of this machine, or 0.0.0.0 for all of them",
+        ),
+        Err(error) => Finding::failure(
+            Check::Listen,
+            format!(
+                "{key}: nothing can listen on {}: {}",
+                address.ip(),
+                error.kind()
+            ),
+            "write another address, or look at the rights of this user",
+        ),
+    }
+}
+
+/// Whether somebody takes connections there.
+pub(super) async fn is_served(address: SocketAddr) -> bool {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let connecting = TcpStream::connect(SocketAddr::new(ip, address.port()));
+    let connected = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
+    connected.is_ok_and(|it| it.is_ok())
+}

@@ -1,0 +1,9 @@
+//! `hallpass doctor`: a sound estate, and a table of broken ones, in each of which it names the cause and nothing else.
+
+mod certificates;
+mod configuration;
+mod issuers;
+mod peers;
+mod redis;
+mod rig;
+mod way;
