@@ -314,7 +314,6 @@ impl Command {
             | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_) => "warn",
-            | Self::Completions(_) => "warn",
             // It says by itself what is wrong.
             Self::Doctor(_) => "error",
         }
