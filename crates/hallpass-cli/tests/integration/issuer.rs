@@ -72,6 +72,10 @@ impl Running {
         self.said.join("\n")
     }
 
+    pub(crate) fn address(&self) -> &str {
+        self.shown("listening on ").unwrap()
+    }
+
     pub(crate) fn key_ids(&self) -> Vec<String> {
         let keys = get(&self.url("/oauth2/jwks"));
         let keys = keys["keys"].as_array().unwrap().iter();
