@@ -32,8 +32,13 @@ for page in $pages; do
             mkdir -p "$to/src/$path"
             cp -R "$path/." "$to/src/$path"
             find "$to/src/$path" -type d | while read -r folder; do
-                [ -e "$folder/index.html" ] || (cd "$folder" && find . -type f ! -name index.html | sort |
-                    sed -e 's|^\./||' -e 's|.*|<li><a href="&">&</a></li>|' -e '1i <!doctype html><meta charset="utf-8"><ul>' -e '$a </ul>' >index.html)
+                [ -e "$folder/index.html" ] && continue
+                names=$(cd "$folder" && find . -type f | sort)
+                {
+                    echo '<!doctype html><meta charset="utf-8"><ul>'
+                    printf '%s\n' "$names" | sed -e 's|^\./||' -e 's|.*|<li><a href="&">&</a></li>|'
+                    echo '</ul>'
+                } >"$folder/index.html"
             done
         elif [ ! -e "$to/src/$path" ]; then
             mkdir -p "$to/src/$(dirname "$path")"
