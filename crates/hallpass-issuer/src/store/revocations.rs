@@ -194,6 +194,9 @@ impl Store {
                 return Ok(None);
             }
             deleted(seal, row);
+        } else if seal.count >= u64::try_from(most).unwrap_or(u64::MAX) {
+            // Before anything is deleted: what the transaction has written is kept. What takes the place of another needs no room.
+            return Err(Error::TooManyRevocations { most });
         }
         if found.is_some() {
             query("delete from revocations where digest = $1")
@@ -201,9 +204,6 @@ impl Store {
                 .execute(&mut *connection)
                 .await
                 .map_err(failed)?;
-        }
-        if seal.count >= u64::try_from(most).unwrap_or(u64::MAX) {
-            return Err(Error::TooManyRevocations { most });
         }
         seal.version += 1;
         let kind = entry.kind.as_str().to_owned();

@@ -82,6 +82,29 @@ async fn whoever_writes_each_reader_knows_what_a_plain_map_knows() {
     }
 }
 
+/// The list may be longer than it may be now: its limit is smaller while a refresh token is used again.
+#[tokio::test]
+async fn in_a_full_list_what_is_there_stays_and_may_be_made_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    let entries = [entry(1, None, 100), entry(2, None, 100)];
+    assert!(store.revoke(&entries, 2).await.unwrap());
+    let longer = entry(1, None, 200);
+    assert!(store.revoke(&[longer], 1).await.unwrap());
+    let error = store.revoke(&[entry(3, None, 100)], 2).await.unwrap_err();
+    assert!(
+        matches!(error, Error::TooManyRevocations { most: 2 }),
+        "{error}"
+    );
+    let mut known = StoredRevocations::default();
+    let now = UnixTime::from_secs(10);
+    store.read_revocations(&mut known, now).await.unwrap();
+    let mut all = known.take_new();
+    all.sort_by_key(|entry| entry.ends_at);
+    assert_eq!(all, [entries[1], longer]);
+}
+
 #[tokio::test]
 async fn only_what_is_new_is_read_also_after_others_have_ended() {
     let folder = tempfile::tempdir().unwrap();
