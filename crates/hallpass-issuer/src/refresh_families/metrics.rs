@@ -65,6 +65,9 @@ impl RefreshMetrics {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        // Shown from the start, so that the first one is an increase: somebody is to be woken by it.
+        let result = Done::Reused.as_str();
+        drop(self.tokens.get_or_create(&ResultLabel { result }));
         registry.register(
             "refresh_families",
             "Refresh tokens that count or ended a short while ago, each with all that it replaced",

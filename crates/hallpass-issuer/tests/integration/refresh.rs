@@ -208,6 +208,9 @@ async fn two_callers_at_once_get_one_successor_at_two_issuers_of_one_store_too()
 #[tokio::test]
 async fn a_token_that_comes_again_later_ends_all_that_followed_from_it() {
     let harness = start().await;
+    let shown = harness.issuer.metrics();
+    let none = "hallpass_refresh_tokens_total{result=\"reused\"} 0\n";
+    assert!(shown.contains(none), "from the start: {shown}");
     let stolen = begin(&harness).await;
     let second = refresh(&harness, &stolen).await;
     harness.clock.advance(Duration::from_secs(11));
