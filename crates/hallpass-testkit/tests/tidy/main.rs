@@ -3,6 +3,7 @@
 //!
 //! The rules and their reasons are in `CONTRIBUTING.md`.
 
+mod alert_labels;
 mod alerts;
 mod banned;
 // The lints that spare tests look for the attribute, also in a test binary.
