@@ -18,6 +18,7 @@ const SPECIAL: &[(&str, &str, How)] = &[
     ("docs/certificates.md", "resources:", How::Elsewhere("a secret of Envoy: mutual_tls.rs of tests/proxies")),
     ("docs/clients.md", "- client-id: order-service", How::Add),
     ("docs/gateway.md", "gateway:\n  rates:", How::With("redis: { host: 127.0.0.1 }")),
+    ("docs/install.md", "hallpass:\n  issuer:\n    clients:", How::Add),
     ("docs/kubernetes.md", "apiVersion: v1", How::Elsewhere("objects of Kubernetes")),
     ("docs/migration-from-spring.md", "spring.security.oauth2.client:", How::Elsewhere("a Spring client: tests/spring")),
     ("docs/operations.md", "hallpass:\n  issuer:\n    clients:\n      - client-id: batch", How::Add),
