@@ -18,7 +18,7 @@ pub(crate) use configured::{Changed, Configured, Written};
 pub(crate) use documents::WriteFault;
 pub(crate) use estate::{Estate, Taken, View, now};
 pub(crate) use instances::{Instance, Seen};
-pub(crate) use plan::PlannedService;
+pub(crate) use plan::{Place, PlannedService};
 pub(crate) use record::{Action, Entry};
 pub(crate) use step::{Phase, Step};
 pub(crate) use verdict::others;

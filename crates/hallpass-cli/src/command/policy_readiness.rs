@@ -30,7 +30,8 @@ pub(crate) struct PolicyReadiness {
     /// service started, however long that is.
     #[arg(long, value_name = "N", default_value_t = 24)]
     hours: u32,
-    /// A caller that is to be denied, and does not count (`_unauthenticated`: those without a good token). May be repeated.
+    /// A caller that is to be denied, and does not count (`_unauthenticated`: those without a good token), or `ROUTE REASON` of a handler
+    /// that is to refuse. May be repeated.
     #[arg(long, value_name = "CALLER")]
     accept: Vec<String>,
     /// Print one JSON object.
@@ -51,6 +52,7 @@ impl PolicyReadiness {
         let terms = Terms {
             now: UnixTime::from(clock().now()).as_secs(),
             window_seconds: u64::from(self.hours) * 3_600,
+            counts_seconds: u64::from(self.hours) * 3_600,
             accepted: self.accept.clone(),
         };
         let mut services = Vec::with_capacity(self.sources.len());
@@ -97,6 +99,7 @@ impl PolicyReadiness {
         usable.map_err(|error| Failure::usage(format_args!("{url}: {error}")))?;
         let transport = self.caller.transport()?;
         let fetched = runtime::block_on(fetch(transport, url, DOWNLOAD_LIMIT))?;
+        let fetched = fetched.map(|it| it.bytes);
         fetched.map_err(|reason| Failure::failed(format_args!("{url}: {reason}")))
     }
 }

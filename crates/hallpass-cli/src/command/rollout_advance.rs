@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::output::{self, Exit, Failure};
 use crate::rollout::{
-    Acceptance, Action, Configured, Entry, Estate, Instance, Phase, PlannedService,
+    Acceptance, Action, Changed, Configured, Entry, Estate, Instance, Phase, PlannedService,
     RolloutArguments, Seen, Step, View, WriteFault, by, now,
 };
 use crate::runtime;
@@ -42,6 +42,7 @@ impl RolloutAdvance {
             if !view.verdict.is_safe() {
                 let mut lines = vec![format!("{}: not safe to go on", service.name)];
                 lines.extend(view.verdict.why_not.iter().map(|it| format!("  {it}")));
+                lines.extend(notes(&view));
                 output::print_line(&lines.join("\n"))?;
                 return Ok(Exit::NotValid);
             }
@@ -83,12 +84,20 @@ impl RolloutAdvance {
     async fn take(&self, estate: &Estate, view: &View<'_>, next: Step) -> Result<Exit, Failure> {
         // Opened first: nothing is done that cannot be written down.
         let mut record = estate.record().open().map_err(Failure::failed)?;
-        let seen: Vec<Seen> = view.instances.iter().map(Instance::seen).collect();
-        self.write(estate, view, next, &seen).await?;
         let (service, by_whom) = (view.service, self.by.as_deref());
-        let mut entry = Estate::entry(service, Action::Advance, view.configured, next, by_whom);
-        entry.seen = seen;
+        let before = entries(estate, service);
+        let mut entry = Estate::entry(service, Action::Intend, view.configured, next, by_whom);
+        record.add(&entry).map_err(|error| {
+            let path = estate.record().path().display().to_string();
+            Failure::failed(format_args!("{path}: {error}; nothing was written"))
+        })?;
+        let changes = Self::write(estate, view, next).await?;
+        entry.action = Action::Advance;
+        entry.seen = view.instances.iter().map(Instance::seen).collect();
         let recorded = record.add(&entry);
+        // Whoever does not read this must not keep it from being confirmed and recorded.
+        let lines = self.said(estate, view, (next, &changes), (before, &entry.seen));
+        let _unread = output::print_line(&lines.join("\n"));
 
         let limit = Duration::from_secs(estate.plan.wait_seconds);
         let taken = estate.wait_for(service, next, limit, false).await;
@@ -120,14 +129,8 @@ impl RolloutAdvance {
         )))
     }
 
-    /// Writes the step into the configuration, and the report of a phase that ends with it, and says so.
-    async fn write(
-        &self,
-        estate: &Estate,
-        view: &View<'_>,
-        next: Step,
-        seen: &[Seen],
-    ) -> Result<(), Failure> {
+    /// Writes the step into the configuration; what has changed in it.
+    async fn write(estate: &Estate, view: &View<'_>, next: Step) -> Result<Vec<Changed>, Failure> {
         let service = view.service;
         let failed = |reason: String| Failure::failed(format_args!("{}: {reason}", service.place));
         let (after, changes) = view.kept.written.at(next).map_err(failed)?;
@@ -141,19 +144,33 @@ impl RolloutAdvance {
             }
             WriteFault::Failed(reason) => failed(reason),
         })?;
+        Ok(changes)
+    }
+
+    /// What was done, with the report of a phase that ends with it.
+    fn said(
+        &self,
+        estate: &Estate,
+        view: &View<'_>,
+        (next, changes): (Step, &[Changed]),
+        (before, seen): (Result<Vec<Entry>, Failure>, &[Seen]),
+    ) -> Vec<String> {
+        let service = view.service;
         let from = view.configured.step();
         let from = from.map_or_else(String::new, |it| it.to_string());
         let (name, place) = (&service.name, &service.place);
         let mut lines = vec![format!("{name}: {from} -> {next} ({place})")];
         lines.extend(changes.iter().map(|change| format!("  {change}")));
+        lines.extend(notes(view));
         if let Some(phase) = ended(view.configured, Some(next)) {
             // The step is taken: that its report cannot be written must not end this here.
-            lines.push(match self.report(estate, view, phase, seen) {
+            let report = before.and_then(|it| self.report(estate, view, phase, (&it, seen)));
+            lines.push(match report {
                 Ok(path) => format!("  acceptance report: {path}"),
                 Err(failure) => format!("  no acceptance report: {failure}"),
             });
         }
-        output::print_line(&lines.join("\n"))
+        lines
     }
 
     /// The last step was watched to its end.
@@ -163,21 +180,22 @@ impl RolloutAdvance {
         else {
             return Ok(Exit::Ok);
         };
-        if is_accepted(&entries(estate, service)?) {
+        let before = entries(estate, service)?;
+        if is_accepted(&before) {
             output::print_line(&format!("{}: {step}, accepted already", service.name))?;
             return Ok(Exit::Ok);
         }
         let seen: Vec<Seen> = view.instances.iter().map(Instance::seen).collect();
-        let report = self.report(estate, view, phase, &seen)?;
+        let report = self.report(estate, view, phase, (&before, &seen))?;
         let by_whom = self.by.as_deref();
         let mut entry = Estate::entry(service, Action::Accept, view.configured, step, by_whom);
         entry.seen = seen;
         let mut record = estate.record().open().map_err(Failure::failed)?;
         record.add(&entry).map_err(Failure::failed)?;
-        output::print_line(&format!(
-            "{}: {step}, accepted\n  acceptance report: {report}",
-            service.name
-        ))?;
+        let mut lines = vec![format!("{}: {step}, accepted", service.name)];
+        lines.extend(notes(view));
+        lines.push(format!("  acceptance report: {report}"));
+        output::print_line(&lines.join("\n"))?;
         Ok(Exit::Ok)
     }
 
@@ -187,14 +205,13 @@ impl RolloutAdvance {
         estate: &Estate,
         view: &View<'_>,
         phase: Phase,
-        seen: &[Seen],
+        (entries, seen): (&[Entry], &[Seen]),
     ) -> Result<String, Failure> {
-        let entries = entries(estate, view.service)?;
         let record = estate.record();
         let acceptance = Acceptance {
             service: view.service,
             phase,
-            entries: &entries,
+            entries,
             seen,
             now: now(),
             watched_seconds: view.watched_seconds(),
@@ -209,8 +226,16 @@ impl RolloutAdvance {
     }
 }
 
+fn notes(view: &View<'_>) -> impl Iterator<Item = String> {
+    let notes = view.verdict.notes.iter();
+    notes.map(|note| format!("  note: {note}"))
+}
+
+/// What was done, and what came of it.
 fn entries(estate: &Estate, service: &PlannedService) -> Result<Vec<Entry>, Failure> {
-    estate.record().of(&service.name).map_err(Failure::failed)
+    let mut entries = estate.record().of(&service.name).map_err(Failure::failed)?;
+    entries.retain(|it| it.action != Action::Intend);
+    Ok(entries)
 }
 
 /// Whether nothing was written since it was accepted.

@@ -1,23 +1,28 @@
 //! `hallpass rollout back`: nobody is denied any more, at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use crate::output::{self, Exit, Failure};
 use crate::rollout::{
-    Action, Configured, Estate, Instance, PlannedService, RolloutArguments, Step, Taken, WriteFault,
+    Action, Configured, Estate, Instance, Place, PlannedService, RolloutArguments, Step, Taken,
+    WriteFault,
 };
 use crate::runtime;
 
-/// So often it is tried again when somebody else writes at the same time.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(300);
+/// So long it is tried again when somebody else writes at the same time, or Nacos still shows what was before.
+const PATIENCE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Take services back: to `report`, unless something else is said
 ///
 /// Writes `mode: report` into the configuration of the service, or of all services of the plan, and then says which instances are at it. It asks nothing before:
-/// it is for when something is wrong, and works while no metrics can be had. A service that is there already, or before it, is left alone. Routes with a mode
+/// it is for when something is wrong, and works while no metrics can be had. A service that is there already, or before it, is not written; its instances are asked too. Routes with a mode
 /// of their own keep it, and are named. Exit code 0: written, and every instance that can be asked is at it; 1: something could not be written, or an instance
 /// says another step.
 #[derive(Args, Debug)]
@@ -48,78 +53,117 @@ enum To {
     Previous,
 }
 
-/// A service that was written.
-struct Written<'e> {
-    service: &'e PlannedService,
+/// A service that is taken back.
+struct Written {
+    service: PlannedService,
+    /// Where its instances have to be.
     step: Step,
+}
+
+/// How far back, and for whom.
+#[derive(Clone)]
+struct Way {
+    to: To,
+    wait: Duration,
+    by: Option<String>,
 }
 
 impl RolloutBack {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         runtime::block_on(async {
-            let estate = Estate::open(&self.rollout)?;
+            let estate = Arc::new(Estate::open_plan(&self.rollout)?);
             let mut services = estate.services(&self.services)?;
-            // Whoever was rolled out last is taken back first.
+            // Whoever was rolled out last is taken back first, and files before what a server keeps that may be down.
             services.reverse();
-            let (mut exit, mut written) = (Exit::Ok, Vec::new());
-            for service in services {
-                match self.write(&estate, service).await {
-                    Ok(Some(step)) => written.push(Written { service, step }),
-                    Ok(None) => {}
-                    Err(reason) => {
-                        output::complain(&format!("{}: {reason}", service.name));
-                        exit = Exit::Failed;
-                    }
-                }
-            }
+            services.sort_by_key(|it| !matches!(it.place, Place::File(_)));
+            let services: Vec<_> = services.into_iter().cloned().collect();
+            let way = Way {
+                to: self.to,
+                wait: Duration::from_secs(u64::from(self.wait)),
+                by: self.by.clone(),
+            };
+            let (written, all) = way.write_all(&estate, services).await;
             // All are written before the first one is asked.
-            for it in &written {
-                if !self.confirm(&estate, it).await? {
-                    exit = Exit::Failed;
-                }
-            }
-            Ok(exit)
+            let there = way.confirm_all(&estate, written).await;
+            Ok(if all && there { Exit::Ok } else { Exit::Failed })
         })?
     }
+}
 
-    /// The step that was written; none where nothing had to be.
-    async fn write(
+impl Way {
+    /// Those that are at the step, and whether all are.
+    async fn write_all(
         &self,
-        estate: &Estate,
-        service: &PlannedService,
-    ) -> Result<Option<Step>, String> {
-        for attempt in 0..TRIES {
+        estate: &Arc<Estate>,
+        services: Vec<PlannedService>,
+    ) -> (Vec<Written>, bool) {
+        let (mut written, mut all) = (Vec::new(), true);
+        let mut writing = JoinSet::new();
+        for service in services {
+            let (way, estate) = (self.clone(), Arc::clone(estate));
+            writing.spawn(async move {
+                let step = way.write(&estate, &service).await;
+                (service, step)
+            });
+        }
+        while let Some(done) = writing.join_next().await {
+            match done {
+                Ok((service, Ok(step))) => written.push(Written { service, step }),
+                Ok((service, Err(reason))) => {
+                    output::complain(&format!("{}: {reason}", service.name));
+                    all = false;
+                }
+                Err(_panic) => all = false,
+            }
+        }
+        (written, all)
+    }
+
+    /// Whether no instance says another step.
+    async fn confirm_all(&self, estate: &Arc<Estate>, written: Vec<Written>) -> bool {
+        let mut asking = JoinSet::new();
+        for it in written {
+            let (way, estate) = (self.clone(), Arc::clone(estate));
+            asking.spawn(async move { way.confirm(&estate, &it).await });
+        }
+        asking.join_all().await.into_iter().all(|there| there)
+    }
+
+    /// The step that its instances have to be at: the one that was written, or that stood there.
+    async fn write(&self, estate: &Estate, service: &PlannedService) -> Result<Step, String> {
+        let began = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut is_first = true;
+        while began.elapsed() < PATIENCE {
             let kept = estate.documents.read(service).await?;
             let configured = kept.written.step()?;
             let step = self.target(estate, configured);
-            if configured.step().is_some_and(|current| current <= step) {
+            if let Some(current) = configured.step().filter(|current| *current <= step) {
                 // Nacos shows what was written a moment ago a moment later: what needs no change is looked at twice.
-                if attempt == 0 {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
+                if !std::mem::take(&mut is_first) {
+                    let line = format!("{}: {current} already ({})", service.name, service.place);
+                    let _unread = output::print_line(&line);
+                    return Ok(current);
                 }
-                let current = configured
-                    .step()
-                    .map_or_else(String::new, |it| it.to_string());
-                let line = format!("{}: {current} already ({})", service.name, service.place);
-                output::print_line(&line).map_err(|it| it.to_string())?;
-                return Ok(None);
+                sleep(FIRST_PAUSE).await;
+                continue;
             }
+            is_first = false;
             let (after, _) = kept.written.at(step)?;
-            match estate
+            let replaced = estate
                 .documents
-                .replace(&service.place, &kept, after.text())
-                .await
-            {
+                .replace(&service.place, &kept, after.text());
+            match replaced.await {
                 Ok(()) => {
                     self.written(estate, service, configured, step);
-                    return Ok(Some(step));
+                    return Ok(step);
                 }
-                Err(WriteFault::Changed) => tokio::time::sleep(PAUSE).await,
+                Err(WriteFault::Changed) => sleep(pause).await,
                 Err(WriteFault::Failed(reason)) => {
                     return Err(format!("{}: {reason}", service.place));
                 }
             }
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
         Err(format!(
             "{}: somebody else goes on changing it",
@@ -155,16 +199,11 @@ impl RolloutBack {
     }
 
     /// Whether no instance says that it is at another step.
-    async fn confirm(&self, estate: &Estate, it: &Written<'_>) -> Result<bool, Failure> {
-        let limit = Duration::from_secs(u64::from(self.wait));
-        let taken = estate.wait_for(it.service, it.step, limit, true).await;
-        let mut entry = Estate::entry(
-            it.service,
-            Action::Confirm,
-            Configured::Step(it.step),
-            it.step,
-            self.by.as_deref(),
-        );
+    async fn confirm(&self, estate: &Estate, it: &Written) -> bool {
+        let taken = estate.wait_for(&it.service, it.step, self.wait, true).await;
+        let now_at = Configured::Step(it.step);
+        let by_whom = self.by.as_deref();
+        let mut entry = Estate::entry(&it.service, Action::Confirm, now_at, it.step, by_whom);
         entry.seen = taken.instances.iter().map(Instance::seen).collect();
         if let Ok(mut record) = estate.record().open() {
             let _told = record.add(&entry);
@@ -174,11 +213,11 @@ impl RolloutBack {
         let all = taken.instances.len();
         let there = all - taken.others.len() - taken.silent.len();
         let took = taken.took.as_secs_f32();
-        output::print_line(&format!(
+        let _unread = output::print_line(&format!(
             "{name}: {} at {there} of {all} instances after {took:.1} s",
             it.step
-        ))?;
-        Ok(taken.others.is_empty())
+        ));
+        taken.others.is_empty()
     }
 }
 

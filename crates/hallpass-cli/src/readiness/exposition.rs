@@ -16,11 +16,15 @@ impl Sample {
     }
 }
 
-/// The samples of a document whose names begin with `prefix`. A line that is none is left out: what is looked for has a form
-/// that is known.
-pub(super) fn samples<'t>(text: &'t str, prefix: &'t str) -> impl Iterator<Item = Sample> + 't {
-    let lines = text.lines().filter(move |line| line.starts_with(prefix));
-    lines.filter_map(sample)
+/// The samples of a document whose names begin with `prefix`; a line that is none comes as its number, from 1: what it says must not
+/// be taken for nothing.
+pub(super) fn samples<'t>(
+    text: &'t str,
+    prefix: &'t str,
+) -> impl Iterator<Item = Result<Sample, usize>> + 't {
+    let lines = text.lines().enumerate();
+    let lines = lines.filter(move |(_, line)| line.starts_with(prefix));
+    lines.map(|(number, line)| sample(line).ok_or(number + 1))
 }
 
 fn sample(line: &str) -> Option<Sample> {
@@ -83,7 +87,9 @@ mod tests {
                     a_none{} 1e3 # {id=\"x\"} 1\n\
                     a_broken{route=\"x 3\n\
                     b 1\n# EOF\n";
-        let all: Vec<_> = samples(text, "a_").collect();
+        let all: Vec<_> = samples(text, "a_").filter_map(Result::ok).collect();
+        let unread: Vec<_> = samples(text, "a_").filter_map(Result::err).collect();
+        assert_eq!(unread, [5], "the line that is none");
         let names: Vec<_> = all.iter().map(|it| (it.name.as_str(), it.value)).collect();
         assert_eq!(
             names,
@@ -107,7 +113,7 @@ mod tests {
             "a{b=\"c\"} x",
             "a{,,,}",
         ] {
-            assert_eq!(samples(text, "a").count(), 0, "{text}");
+            assert!(samples(text, "a").all(|it| it == Err(1)), "{text}");
         }
     }
 }

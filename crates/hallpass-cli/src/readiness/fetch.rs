@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
+use hallpass::token::UnixTime;
 use hallpass::upstream::{Body, CarriesNoSecret, HttpTransport};
 use tower::ServiceExt;
 
 /// Most bytes of the metrics of one instance.
 pub(crate) const MAX_METRICS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What a server gave.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Vec<u8>,
+    /// What its clock said, in seconds since 1970, if it says so.
+    pub(crate) date: Option<u64>,
+}
 
 /// What `url` gives within `limit`, connecting included.
 ///
@@ -16,13 +25,13 @@ pub(crate) async fn fetch(
     transport: HttpTransport,
     url: &str,
     limit: Duration,
-) -> Result<Vec<u8>, String> {
+) -> Result<Fetched, String> {
     let fetched = tokio::time::timeout(limit, fetch_in_time(transport, url)).await;
     fetched
         .unwrap_or_else(|_elapsed| Err(format!("no response within {} seconds", limit.as_secs())))
 }
 
-async fn fetch_in_time(transport: HttpTransport, url: &str) -> Result<Vec<u8>, String> {
+async fn fetch_in_time(transport: HttpTransport, url: &str) -> Result<Fetched, String> {
     let request = http::Request::get(url)
         .header(
             http::header::ACCEPT,
@@ -40,6 +49,11 @@ async fn fetch_in_time(transport: HttpTransport, url: &str) -> Result<Vec<u8>, S
         return Err(format!("the response is {}", response.status()));
     }
     let limit = usize::try_from(MAX_METRICS_BYTES).unwrap_or(usize::MAX);
+    let date = response.headers().get(http::header::DATE);
+    let date = date.and_then(|it| httpdate::parse_http_date(it.to_str().ok()?).ok());
     let bytes = response.into_body().collect_within(limit).await;
-    Ok(bytes.map_err(|error| error.to_string())?.to_vec())
+    Ok(Fetched {
+        bytes: bytes.map_err(|error| error.to_string())?.to_vec(),
+        date: date.map(|it| UnixTime::from(it).as_secs()),
+    })
 }

@@ -13,9 +13,11 @@ use crate::moment;
 pub(crate) struct Terms {
     /// Seconds since 1970.
     pub(crate) now: u64,
-    /// Only what came within this time counts, and a route must have been watched as long; 0: all counts, and none must.
+    /// A route must have been watched as long; 0: none must.
     pub(crate) window_seconds: u64,
-    /// Callers that are to be denied.
+    /// Only who came within this time counts; 0: all.
+    pub(crate) counts_seconds: u64,
+    /// Callers that are to be denied, and `ROUTE REASON` of handlers that are to refuse.
     pub(crate) accepted: Vec<String>,
 }
 
@@ -24,6 +26,8 @@ pub(crate) struct Terms {
 pub(crate) struct Service {
     pub(crate) source: String,
     pub(crate) safe: bool,
+    /// What speaks against going on, whatever the routes say.
+    pub(crate) why_not: Vec<String>,
     pub(crate) routes: Vec<Route>,
 }
 
@@ -44,8 +48,14 @@ pub(crate) struct Route {
     #[serde(skip)]
     pub(crate) denied_for: BTreeMap<String, u64>,
     pub(crate) would_deny: Vec<Caller>,
-    /// Calls that a handler's extractor would refuse, by reason. The caller is not known.
+    /// Calls that a handler's extractor would refuse, by reason. The caller is not known, nor when they came.
     pub(crate) handlers: BTreeMap<String, u64>,
+    /// The same that are not accepted, as they are said.
+    #[serde(skip)]
+    pub(crate) refused_by_handlers: Vec<String>,
+    /// All calls that were decided about, whatever came of them.
+    #[serde(skip)]
+    pub(crate) calls: u64,
     pub(crate) safe: bool,
     why_not: Vec<String>,
     next: String,
@@ -75,31 +85,53 @@ struct Read {
     times: BTreeMap<(String, String), u64>,
     last: BTreeMap<(String, String), u64>,
     handlers: BTreeMap<String, u64>,
+    calls: u64,
 }
 
 impl Service {
     /// `None` when the document is not that of a service which verifies callers.
     pub(crate) fn read(source: &str, text: &str, terms: &Terms) -> Option<Self> {
         let mut routes = BTreeMap::<String, Read>::new();
+        let mut why_not = Vec::new();
         for sample in samples(text, "hallpass_") {
-            if is_ours(&sample.name) {
-                let route = routes.entry(sample.label("route").to_owned());
-                route.or_default().take(&sample);
+            match sample {
+                Ok(sample) if is_ours(&sample.name) => {
+                    let route = routes.entry(sample.label("route").to_owned());
+                    route.or_default().take(&sample);
+                }
+                Ok(it) if it.name == BYPASS && it.value != 0.0 => why_not.push(
+                    "security.permit-all is on: nobody is judged, so nobody is counted".to_owned(),
+                ),
+                Ok(_) => {}
+                Err(line) => why_not.push(format!("line {line} of its metrics cannot be read")),
             }
         }
-        // A rule of before a reload has no mode any more, and is of no interest.
-        routes.retain(|_, read| !read.mode.is_empty());
+        // What was counted under another name than a route's has no mode; it may be anybody at any route.
+        let (routes, others): (BTreeMap<_, _>, BTreeMap<_, _>) = routes
+            .into_iter()
+            .partition(|(_, read)| !read.mode.is_empty());
+        why_not.extend(
+            others
+                .iter()
+                .flat_map(|(name, it)| it.unplaced(name, terms)),
+        );
         let routes: Vec<_> = routes
             .into_iter()
             .map(|(route, read)| read.judged(route, terms))
             .collect();
         (!routes.is_empty()).then(|| Self {
             source: source.to_owned(),
-            safe: routes.iter().all(|route| route.safe),
+            safe: why_not.is_empty() && routes.iter().all(|route| route.safe),
+            why_not,
             routes,
         })
     }
 }
+
+/// Whether everything passes.
+const BYPASS: &str = "hallpass_dev_bypass_enabled";
+/// The route of what was counted when there were too many routes to tell them apart.
+const OTHER: &str = "_other";
 
 fn is_ours(name: &str) -> bool {
     matches!(
@@ -124,8 +156,28 @@ fn whole(value: f64) -> u64 {
 }
 
 impl Read {
+    /// Who would be denied where no route of now is named: beyond the number of routes that are told apart, or by a rule of before a
+    /// reload, in whose place another one holds.
+    fn unplaced(&self, name: &str, terms: &Terms) -> Vec<String> {
+        let callers = self.times.iter().filter_map(|(who, times)| {
+            let last = self.last.get(who).copied();
+            let is_told = name == OTHER || (terms.counts_seconds > 0 && last.is_some());
+            let it = caller(who, *times, last, terms);
+            (is_told && it.counts).then(|| {
+                let (caller, reason) = (it.caller, it.reason);
+                format!(
+                    "{caller} would be denied at {name}, which is no route of now: {reason}, {times} times"
+                )
+            })
+        });
+        callers.collect()
+    }
+
     fn take(&mut self, sample: &Sample) {
         let number = whole(sample.value);
+        if sample.name == "hallpass_verify_total" {
+            self.calls = self.calls.saturating_add(number);
+        }
         let who = || {
             let (caller, reason) = (sample.label("caller"), sample.label("reason"));
             (caller.to_owned(), reason.to_owned())
@@ -173,6 +225,10 @@ impl Read {
         if counting > 0 && !is_done {
             why_not.push(format!("{counting} callers and reasons would be denied"));
         }
+        let refused_by_handlers = refused(&route, &self.handlers, terms);
+        if !is_done {
+            why_not.extend(refused_by_handlers.iter().cloned());
+        }
         if watched < terms.window_seconds && !is_done {
             why_not.push(format!(
                 "watched for {watched} of {} seconds",
@@ -191,10 +247,29 @@ impl Read {
             denied_for: self.denied_for,
             would_deny,
             handlers: self.handlers,
+            refused_by_handlers,
+            calls: self.calls,
             safe: why_not.is_empty(),
             why_not,
         }
     }
+}
+
+/// What handlers of a route would refuse, unless it is accepted.
+fn refused(route: &str, handlers: &BTreeMap<String, u64>, terms: &Terms) -> Vec<String> {
+    let counts = handlers.iter().filter(|(reason, times)| {
+        let is_accepted = terms
+            .accepted
+            .iter()
+            .any(|it| it.rsplit_once(' ') == Some((route, reason.as_str())));
+        **times > 0 && !is_accepted
+    });
+    let said = counts.map(|(reason, times)| {
+        format!(
+            "a handler of {route} would refuse calls: {reason}, {times} times since it was started; mend them and start it again, or accept \"{route} {reason}\""
+        )
+    });
+    said.collect()
 }
 
 fn caller(
@@ -204,7 +279,7 @@ fn caller(
     terms: &Terms,
 ) -> Caller {
     let age = terms.now.saturating_sub(last.unwrap_or(terms.now));
-    let is_recent = terms.window_seconds == 0 || age <= terms.window_seconds;
+    let is_recent = terms.counts_seconds == 0 || age <= terms.counts_seconds;
     Caller {
         counts: is_recent && !terms.accepted.contains(caller),
         caller: caller.clone(),
@@ -231,6 +306,7 @@ impl Service {
     /// Some lines for a reader.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.source.clone()];
+        lines.extend(self.why_not.iter().map(|it| format!("  not safe: {it}")));
         for route in &self.routes {
             route.say(&mut lines);
         }

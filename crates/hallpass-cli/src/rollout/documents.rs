@@ -1,5 +1,8 @@
 //! The configurations of services, where they are kept: read, and replaced if they are still what was read.
 
+#[cfg(feature = "nacos")]
+use std::sync::OnceLock;
+
 use hallpass::config::{Loader, Secret};
 #[cfg(feature = "nacos")]
 use hallpass::nacos::{self, NacosDocuments, NacosError, ReadDocument};
@@ -12,7 +15,9 @@ use super::plan::{Place, PlannedService};
 #[derive(Debug)]
 pub(crate) struct Documents {
     #[cfg(feature = "nacos")]
-    nacos: Option<NacosDocuments>,
+    loader: Loader,
+    #[cfg(feature = "nacos")]
+    nacos: OnceLock<Result<NacosDocuments, String>>,
 }
 
 /// A configuration that was read.
@@ -32,31 +37,33 @@ pub(crate) enum WriteFault {
 }
 
 impl Documents {
-    /// Connects to the Nacos that `loader` names, if one of `services` is kept there.
-    ///
-    /// # Errors
-    /// When there is none, or its settings cannot be used.
+    /// Nothing is connected before it is needed.
     #[cfg(feature = "nacos")]
-    pub(crate) fn connect(loader: &Loader, services: &[PlannedService]) -> Result<Self, String> {
-        let is_there = |it: &PlannedService| matches!(it.place, Place::Nacos { .. });
-        if !services.iter().any(is_there) {
-            return Ok(Self { nacos: None });
-        }
-        let nacos = nacos::documents(loader).map_err(|error| error.to_string())?;
-        match nacos {
-            Some(nacos) => Ok(Self { nacos: Some(nacos) }),
-            None => Err("no Nacos server is named: see `nacos.server-addr`".to_owned()),
+    pub(crate) fn new(loader: &Loader) -> Self {
+        Self {
+            loader: loader.clone(),
+            nacos: OnceLock::new(),
         }
     }
 
-    /// # Errors
-    /// When one of `services` is kept in Nacos, which this executable was built without.
+    /// Nothing is connected.
     #[cfg(not(feature = "nacos"))]
-    pub(crate) fn connect(_: &Loader, services: &[PlannedService]) -> Result<Self, String> {
+    pub(crate) fn new(_: &Loader) -> Self {
+        Self {}
+    }
+
+    /// Connects to Nacos, if one of `services` is kept there.
+    ///
+    /// # Errors
+    /// When there is none, its settings cannot be used, or this executable was built without it.
+    pub(crate) fn connect(&self, services: &[PlannedService]) -> Result<(), String> {
         let is_there = |it: &PlannedService| matches!(it.place, Place::Nacos { .. });
         match services.iter().any(is_there) {
+            #[cfg(feature = "nacos")]
+            true => self.nacos().map(|_| ()),
+            #[cfg(not(feature = "nacos"))]
             true => Err("this executable was built without Nacos".to_owned()),
-            false => Ok(Self {}),
+            false => Ok(()),
         }
     }
 
@@ -128,11 +135,18 @@ impl Documents {
         }
     }
 
+    /// The Nacos that the plan names.
     #[cfg(feature = "nacos")]
     fn nacos(&self) -> Result<&NacosDocuments, String> {
+        let connect = || match nacos::documents(&self.loader) {
+            Ok(Some(nacos)) => Ok(nacos),
+            Ok(None) => Err("no Nacos server is named: see `nacos.server-addr`".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
         self.nacos
+            .get_or_init(connect)
             .as_ref()
-            .ok_or_else(|| "no Nacos server is named".to_owned())
+            .map_err(Clone::clone)
     }
 }
 

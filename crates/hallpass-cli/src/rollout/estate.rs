@@ -1,8 +1,10 @@
 //! The services of a plan as they are now.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use hallpass::config::Loader;
 use hallpass::token::UnixTime;
 use hallpass::upstream::HttpTransport;
 use tokio::time::{Instant, sleep};
@@ -33,7 +35,8 @@ pub(crate) struct Estate {
     /// The file of the plan.
     pub(crate) file: PathBuf,
     pub(crate) documents: Documents,
-    transport: HttpTransport,
+    loader: Loader,
+    transport: OnceLock<Result<HttpTransport, String>>,
 }
 
 /// A service as it is now.
@@ -64,14 +67,35 @@ impl Estate {
     /// # Errors
     /// When the plan, or the way to what it names, cannot be used.
     pub(crate) fn open(arguments: &RolloutArguments) -> Result<Self, Failure> {
+        let estate = Self::open_plan(arguments)?;
+        let nacos = estate.documents.connect(&estate.plan.services);
+        nacos.map_err(Failure::usage)?;
+        estate.transport().map_err(Failure::usage)?;
+        Ok(estate)
+    }
+
+    /// The plan alone. What it names is reached when it is needed, so that what is wrong with one service keeps no other from being
+    /// taken back.
+    ///
+    /// # Errors
+    /// When the plan cannot be used.
+    pub(crate) fn open_plan(arguments: &RolloutArguments) -> Result<Self, Failure> {
         let (plan, loader) = arguments.load()?;
-        let documents = Documents::connect(&loader, &plan.services).map_err(Failure::usage)?;
         Ok(Self {
-            documents,
-            transport: transport(&loader)?,
+            documents: Documents::new(&loader),
+            loader,
+            transport: OnceLock::new(),
             file: arguments.file().to_owned(),
             plan,
         })
+    }
+
+    fn transport(&self) -> Result<&HttpTransport, String> {
+        let made = || transport(&self.loader).map_err(|it| it.to_string());
+        self.transport
+            .get_or_init(made)
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -125,8 +149,10 @@ impl Estate {
         let (kept, configured) = self.configured(service).await?;
         let next = configured.step().and_then(|step| self.plan.after(step));
         let watch_seconds = self.plan.watch_seconds(next);
-        let instances = self.ask(service, watch_seconds).await;
-        let verdict = Verdict::of(configured, next, &instances, watch_seconds);
+        let counts_seconds = self.plan.counts_seconds(next);
+        let instances = self.ask(service, watch_seconds, counts_seconds).await;
+        let terms = (watch_seconds, service.allows_idle);
+        let verdict = Verdict::of(configured, next, &instances, terms);
         Ok(View {
             service,
             kept,
@@ -138,13 +164,29 @@ impl Estate {
     }
 
     /// What the instances of a service say.
-    async fn ask(&self, service: &PlannedService, window_seconds: u64) -> Vec<Instance> {
+    async fn ask(
+        &self,
+        service: &PlannedService,
+        window_seconds: u64,
+        counts_seconds: u64,
+    ) -> Vec<Instance> {
         let terms = Terms {
             now: now(),
             window_seconds,
+            counts_seconds,
             accepted: service.accepted.clone(),
         };
-        instances::ask(&self.transport, &service.metrics, &terms).await
+        match self.transport() {
+            Ok(transport) => instances::ask(transport, &service.metrics, &terms).await,
+            Err(reason) => {
+                let urls = service.metrics.iter();
+                let unasked = |url: &String| Instance {
+                    url: url.clone(),
+                    answer: Err(reason.clone()),
+                };
+                urls.map(unasked).collect()
+            }
+        }
     }
 
     /// Waits until all instances say that they are at `step`, at most for so long. `leaves_silent`: not for those that give no answer.
@@ -158,7 +200,7 @@ impl Estate {
         let began = Instant::now();
         let mut silences = 0;
         loop {
-            let instances = self.ask(service, 0).await;
+            let instances = self.ask(service, 0, 0).await;
             let names = |holds: &dyn Fn(Option<Step>) -> bool| -> Vec<String> {
                 let these = instances.iter().filter(|it| holds(it.step()));
                 these.map(|it| it.url.clone()).collect()

@@ -12,6 +12,8 @@ use crate::readiness::{Route, Service, Terms, fetch};
 
 /// Longest wait for the metrics of one instance, connecting included.
 const LIMIT: Duration = Duration::from_secs(5);
+/// How far the clocks may be apart, where ages count.
+const MOST_SKEW_SECONDS: u64 = 60;
 /// So many are asked at a time.
 const AT_A_TIME: usize = 32;
 /// The route of requests that no rule is for: it is at the step of the service.
@@ -67,6 +69,11 @@ impl Answer {
         self.service.routes.iter().filter(goes_with)
     }
 
+    /// Whether no call has come that it had to decide about.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.service.routes.iter().all(|route| route.calls == 0)
+    }
+
     /// For how long it has been at its step, in seconds.
     pub(crate) fn watched_seconds(&self) -> u64 {
         let watched = self.affected().map(|route| route.watched_seconds);
@@ -117,6 +124,13 @@ impl Instance {
     }
 }
 
+/// That the clocks are so far apart that no age counts.
+fn skew(date: Option<u64>, terms: &Terms) -> Option<String> {
+    let apart = date.map_or(0, |date| date.abs_diff(terms.now));
+    (apart > MOST_SKEW_SECONDS && terms.window_seconds > 0)
+        .then(|| format!("its clock and the one here are {apart} seconds apart"))
+}
+
 /// Asks all of them, in their order.
 pub(crate) async fn ask(
     transport: &HttpTransport,
@@ -130,7 +144,13 @@ pub(crate) async fn ask(
             let (transport, terms) = (transport.clone(), terms.clone());
             asked.spawn(async move {
                 let instance = match fetch(transport, &url, LIMIT).await {
-                    Ok(bytes) => Instance::read(url, bytes, &terms),
+                    Ok(fetched) => match skew(fetched.date, &terms) {
+                        None => Instance::read(url, fetched.bytes, &terms),
+                        Some(reason) => Instance {
+                            answer: Err(reason),
+                            url,
+                        },
+                    },
                     Err(reason) => Instance {
                         answer: Err(reason),
                         url,
@@ -144,4 +164,24 @@ pub(crate) async fn ask(
         instances.extend(answered.into_iter().map(|(_, instance)| instance));
     }
     instances
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_apart_makes_no_age_count() {
+        let mut terms = Terms {
+            now: 1_000,
+            window_seconds: 100,
+            counts_seconds: 100,
+            accepted: Vec::new(),
+        };
+        assert_eq!(skew(None, &terms), None);
+        assert_eq!(skew(Some(940), &terms), None);
+        assert!(skew(Some(1_061), &terms).unwrap().contains("61 seconds"));
+        terms.window_seconds = 0;
+        assert_eq!(skew(Some(1), &terms), None, "on the way back");
+    }
 }

@@ -1,6 +1,6 @@
 //! The plan: which services, in which order, by which steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -100,8 +100,14 @@ const SERVICE_KEYS: &[Key] = &[
     Key::new(
         "accept",
         Kind::Texts { what: "callers" },
-        "Callers that are to be denied.",
+        "Callers that are to be denied, and `ROUTE REASON` of handlers that are to refuse.",
     ),
+    Key::new(
+        "allow-idle",
+        Kind::Flag,
+        "Whether an instance that no call has come to since it was started is good enough.",
+    )
+    .or("false"),
 ];
 
 const NACOS_KEYS: &[Key] = &[
@@ -132,6 +138,8 @@ pub(crate) struct PlannedService {
     pub(crate) metrics: Vec<String>,
     /// Who is to be denied, by the plan as a whole too.
     pub(crate) accepted: Vec<String>,
+    /// Whether an instance that no call has come to is good enough.
+    pub(crate) allows_idle: bool,
 }
 
 /// Where a configuration is kept.
@@ -170,6 +178,17 @@ impl Plan {
     pub(crate) fn watch_seconds(&self, next: Option<Step>) -> u64 {
         let own = self.steps.iter().find(|(step, _)| Some(*step) == next);
         own.map_or(self.watch_seconds, |(_, seconds)| *seconds)
+    }
+
+    /// For how long somebody who would be denied counts: whoever was seen at one step would be denied by the next, however short that one
+    /// is watched.
+    pub(crate) fn counts_seconds(&self, next: Option<Step>) -> u64 {
+        let own = self.steps.iter().map(|(_, seconds)| *seconds);
+        let longest = own.max().unwrap_or(0).max(self.watch_seconds);
+        match self.watch_seconds(next) {
+            0 if longest == 0 => 0,
+            _ => longest,
+        }
     }
 
     /// The file of the change record of a plan in `file`.
@@ -213,6 +232,10 @@ impl Configuration for Plan {
         let services = listed.iter().map(|it| service(it, accepted.as_deref()?));
         // All of them are read before the first `?`, so that all problems are told at once.
         let services: Vec<_> = services.collect();
+        let services: Vec<_> = services.into_iter().collect::<Option<_>>()?;
+        if !are_apart(&section, &services) {
+            return None;
+        }
         let steps = steps(&section, watch?)?;
         Some(Self {
             steps,
@@ -220,9 +243,27 @@ impl Configuration for Plan {
             wait_seconds: wait?,
             record: record.flatten(),
             reports: reports.flatten(),
-            services: services.into_iter().collect::<Option<_>>()?,
+            services,
         })
     }
+}
+
+/// Whether no instance stands under two services: one of them would be judged by the calls of the other.
+fn are_apart(section: &Section<'_>, services: &[PlannedService]) -> bool {
+    let mut known = BTreeMap::new();
+    for service in services {
+        for url in &service.metrics {
+            if let Some(other) = known.insert(url, &service.name) {
+                let name = &service.name;
+                section.problem(
+                    "services",
+                    format!("`{other}` and `{name}` have the same URL in `metrics`"),
+                );
+                return false;
+            }
+        }
+    }
+    true
 }
 
 fn texts(section: &Section<'_>, key: &str) -> Option<Vec<String>> {
@@ -270,6 +311,7 @@ fn service(section: &Section<'_>, accepted: &[String]) -> Option<PlannedService>
     let prefix = section.has("prefix").then(|| section.name("prefix"));
     let metrics = section.required("metrics", |it, key| it.texts(key, url));
     let own = texts(section, "accept");
+    let allows_idle = section.flag("allow-idle");
     let metrics: Vec<String> = metrics?;
     if metrics.is_empty() || metrics.len() > MAX_INSTANCES {
         section.problem(
@@ -292,6 +334,7 @@ fn service(section: &Section<'_>, accepted: &[String]) -> Option<PlannedService>
         },
         metrics,
         accepted: accepted.iter().cloned().chain(own?).collect(),
+        allows_idle: allows_idle?,
     })
 }
 

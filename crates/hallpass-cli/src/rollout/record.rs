@@ -1,22 +1,22 @@
 //! The change record: one line of JSON for each change, and for what came of it. Lines are added, none is ever changed.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use hallpass::config::files;
 use serde::{Deserialize, Serialize};
 
 use super::instances::Seen;
 use super::step::Step;
-
-/// The largest record that is read.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+use crate::output;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
+    /// The next step is about to be written.
+    Intend,
     /// The next step was written.
     Advance,
     /// An earlier one was written.
@@ -73,28 +73,44 @@ impl Record {
         &self.path
     }
 
-    /// Those of a service, the oldest first; none when there is no file yet.
+    /// Those of a service, the oldest first; none when there is no file yet. A line that is none, cut off by a full disk say, is told
+    /// and left out.
     ///
     /// # Errors
-    /// Which line cannot be read.
+    /// Why the file cannot be read.
     pub(crate) fn of(&self, service: &str) -> Result<Vec<Entry>, String> {
-        let name = self.path.display();
-        if !self.path.exists() {
-            return Ok(Vec::new());
+        let (entries, odd) = self.read(service)?;
+        for number in odd {
+            let name = self.path.display();
+            output::complain(&format!(
+                "warning: {name}:{number}: is no line of a change record, and left out"
+            ));
         }
-        let text = files::read_text(&self.path, MAX_BYTES);
-        let text = text.map_err(|error| format!("{name}: {error}"))?;
-        let lines = text.lines().enumerate();
-        let lines = lines.filter(|(_, line)| !line.trim().is_empty());
-        let read = lines.map(|(number, line)| {
-            let entry = serde_json::from_str::<Entry>(line);
-            entry.map_err(|_| format!("{name}:{}: is no line of a change record", number + 1))
-        });
-        let entries: Vec<Entry> = read.collect::<Result<_, _>>()?;
-        Ok(entries
-            .into_iter()
-            .filter(|entry| entry.service == service)
-            .collect())
+        Ok(entries)
+    }
+
+    /// And the numbers of the lines that are none, from 1.
+    fn read(&self, service: &str) -> Result<(Vec<Entry>, Vec<usize>), String> {
+        let (mut entries, mut odd) = (Vec::new(), Vec::new());
+        let failed = |error: io::Error| format!("{}: {error}", self.path.display());
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((entries, odd)),
+            Err(error) => return Err(failed(error)),
+        };
+        // Line by line: it grows with every change, and need not fit into memory.
+        for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
+            let line = line.map_err(failed)?;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice::<Entry>(&line) {
+                Ok(entry) if entry.service == service => entries.push(entry),
+                Ok(_) => {}
+                Err(_) => odd.push(number + 1),
+            }
+        }
+        Ok((entries, odd))
     }
 
     /// Opens it for a line more, before anything is done that has to stand in it.
@@ -109,6 +125,7 @@ impl Record {
             fs::OpenOptions::new()
                 .create(true)
                 .append(true)
+                .read(true)
                 .open(&self.path)
         };
         let file =
@@ -131,9 +148,22 @@ impl OpenRecord {
     pub(crate) fn add(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
+        if !self.ends_a_line()? {
+            line.insert(0, b'\n');
+        }
         // In one piece, so that the lines of two processes do not mix.
         self.file.write_all(&line)?;
         self.file.sync_data()
+    }
+
+    /// Whether what is there ends where a line does: another one may have been cut off.
+    fn ends_a_line(&self) -> io::Result<bool> {
+        let length = self.file.metadata()?.len();
+        let mut last = [b'\n'];
+        if let Some(at) = length.checked_sub(1) {
+            self.file.read_exact_at(&mut last, at)?;
+        }
+        Ok(last == *b"\n")
     }
 }
 
@@ -142,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_added_and_what_is_none_is_said_with_its_number() {
+    fn lines_are_added_and_one_that_was_cut_off_takes_no_other_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let record = Record::new(folder.path().join("ops/record.jsonl"));
         assert!(record.of("a").unwrap().is_empty(), "no file yet");
@@ -165,12 +195,10 @@ mod tests {
         assert_eq!(own[0].step(), Some(Step::Enforce(10)));
         let text = fs::read_to_string(record.path()).unwrap();
         assert_eq!(text.lines().count(), 3);
-        fs::write(record.path(), format!("{text}cut off")).unwrap();
-        assert!(
-            record
-                .of("a")
-                .unwrap_err()
-                .ends_with("record.jsonl:4: is no line of a change record")
-        );
+        fs::write(record.path(), format!("{text}{{\"at\":\"cut off")).unwrap();
+        record.open().unwrap().add(&entry("a")).unwrap();
+        let (own, odd) = record.read("a").unwrap();
+        assert_eq!(own.len(), 3, "what comes after a line that was cut off");
+        assert_eq!(odd, [4]);
     }
 }

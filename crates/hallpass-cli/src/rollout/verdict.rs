@@ -28,12 +28,12 @@ struct WouldDeny {
 
 impl Verdict {
     /// By what is configured and by what all instances say; `next` is the step that would be taken, none: the last one would be
-    /// accepted. `watch_seconds` is for how long this one must have been watched.
+    /// accepted. `watch_seconds` is for how long this one must have been watched, `allows_idle` whether it does when nobody has called.
     pub(crate) fn of(
         configured: Configured,
         next: Option<Step>,
         instances: &[Instance],
-        watch_seconds: u64,
+        (watch_seconds, allows_idle): (u64, bool),
     ) -> Self {
         let mut verdict = Self::default();
         let current = match configured {
@@ -64,11 +64,14 @@ impl Verdict {
         // Whoever only begins to count denies nobody.
         if next != Some(Step::Report) {
             verdict.watched(&answers, watch_seconds);
+            verdict.counted(&answers, allows_idle);
         }
         // Behind the last step nobody passes any more who would be denied.
         if next.is_some_and(|next| next != Step::Report) {
             verdict.would_deny(&answers);
+            verdict.handlers(&answers);
         }
+        verdict.denied(&answers);
         verdict
     }
 
@@ -88,6 +91,43 @@ impl Verdict {
         }
     }
 
+    /// Whether what they count can be counted on.
+    fn counted(&mut self, answers: &[(&str, &Answer)], allows_idle: bool) {
+        for (url, answer) in answers {
+            let faults = answer.service.why_not.iter();
+            self.why_not.extend(faults.map(|it| format!("{url}: {it}")));
+            if answer.is_idle() && !allows_idle {
+                self.why_not.push(format!(
+                    "no call has come to {url} since it was started: is it an instance of this service? If nobody calls it, say `allow-idle: true`"
+                ));
+            }
+        }
+    }
+
+    /// Calls that get a placeholder where they would be refused.
+    fn handlers(&mut self, answers: &[(&str, &Answer)]) {
+        for (url, answer) in answers {
+            let refused = answer.affected().flat_map(|it| &it.refused_by_handlers);
+            self.why_not
+                .extend(refused.map(|it| format!("{url}: {it}")));
+        }
+    }
+
+    /// Who is denied already, for a person to look at: a step that was wrong shows here.
+    fn denied(&mut self, answers: &[(&str, &Answer)]) {
+        let mut all = BTreeMap::<(&str, &str), u64>::new();
+        for route in answers.iter().flat_map(|(_, answer)| answer.affected()) {
+            for (reason, times) in &route.denied_for {
+                *all.entry((&route.route, reason)).or_default() += times;
+            }
+        }
+        for ((route, reason), times) in all {
+            self.notes.push(format!(
+                "{times} calls were denied at {route} since the instances were started: {reason}"
+            ));
+        }
+    }
+
     fn would_deny(&mut self, answers: &[(&str, &Answer)]) {
         let mut all = BTreeMap::<(&str, &str, &str), WouldDeny>::new();
         let mut ignored = BTreeMap::<(&str, &str, &str), u64>::new();
@@ -103,12 +143,6 @@ impl Verdict {
                 sum.advice = it.advice;
                 let last = it.last.clone().unwrap_or_default();
                 sum.last = last.max(std::mem::take(&mut sum.last));
-            }
-            for (reason, times) in &route.handlers {
-                let route = &route.route;
-                self.notes.push(format!(
-                    "a handler of {route} would refuse {times} calls: {reason}"
-                ));
             }
         }
         for ((caller, reason, route), it) in all {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hallpass::clock::{Clock, SystemClock};
 use serde_json::Value;
 
-use crate::process::Outcome;
+use crate::process::{Outcome, run};
 use estate::Estate;
 use load::Load;
 
@@ -209,4 +209,59 @@ fn the_way_back_needs_no_metrics_and_the_way_forth_needs_all_of_them() {
         broken.stderr.contains("is not valid YAML") && !broken.stderr.contains("Secret123"),
         "{broken:?}"
     );
+}
+
+/// Whatever is wrong with the ways to other services, and with those to the metrics.
+#[test]
+fn the_way_back_asks_only_for_what_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (edge, plan) = (
+        folder.path().join("edge.yaml"),
+        folder.path().join("rollout.yaml"),
+    );
+    fs::write(
+        &edge,
+        "hallpass: { security: { internal-jwt: { mode: enforce } } }\n",
+    )
+    .unwrap();
+    fs::write(
+        &plan,
+        "hallpass:
+  tls: { ca-file: nowhere.pem }
+  rollout:
+    services:
+      - { name: edge, file: edge.yaml, metrics: 'https://127.0.0.1:1/metrics' }
+      - { name: kept-elsewhere, nacos: { data-id: a.yaml }, metrics: 'https://127.0.0.1:2/metrics' }\n",
+    )
+    .unwrap();
+    let plan = plan.to_str().unwrap();
+    let back = run(&["rollout", "back", "edge", "--plan", plan]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(back.stderr.contains("cannot be asked"), "{back:?}");
+    let written = fs::read_to_string(&edge).unwrap();
+    assert!(written.contains("mode: report"), "{written}");
+    fs::write(&edge, written.replace("report", "enforce")).unwrap();
+    let all = run(&["rollout", "back", "--plan", plan]);
+    assert_eq!(all.code, 1, "{all:?}");
+    assert!(all.stderr.contains("kept-elsewhere: "), "{all:?}");
+    assert!(fs::read_to_string(&edge).unwrap().contains("mode: report"));
+}
+
+/// What a file says is not what its instances do: they read it a moment later, or not at all.
+#[test]
+fn who_is_back_already_is_asked_too() {
+    let estate = Estate::start("mode: enforce");
+    let named = estate.edge();
+    let other = named.replace("mode: enforce # since May", "mode: report # since May");
+    // A file of another name, which no instance reads.
+    fs::write(estate.path("unread.yaml"), &other).unwrap();
+    let plan = fs::read_to_string(estate.path("rollout.yaml")).unwrap();
+    let plan = plan.replace("file: edge.yaml", "file: unread.yaml");
+    fs::write(estate.path("rollout.yaml"), plan).unwrap();
+    for _ in 0..2 {
+        let back = estate.rollout(&["back", "--wait", "1"]);
+        assert_eq!(back.code, 1, "{back:?}");
+        assert!(back.stdout.contains("report already"), "{back:?}");
+        assert!(back.stderr.contains("has not taken it"), "{back:?}");
+    }
 }

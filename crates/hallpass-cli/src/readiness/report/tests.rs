@@ -6,6 +6,7 @@ fn terms(window_seconds: u64) -> Terms {
     Terms {
         now: NOW,
         window_seconds,
+        counts_seconds: window_seconds,
         accepted: Vec::new(),
     }
 }
@@ -18,7 +19,8 @@ fn text(mode: &str, ratio: &str, age: u64) -> String {
          hallpass_would_deny_total{{route=\"/a\",reason=\"insufficient_scope\",caller=\"web\"}} 7\n\
          hallpass_would_deny_last_timestamp_seconds{{route=\"/a\",reason=\"insufficient_scope\",caller=\"web\"}} {last}\n\
          hallpass_verify_total{{result=\"allow\",reason=\"none\",mode=\"report\",route=\"/a\"}} 5\n\
-         hallpass_would_deny_total{{route=\"/gone\",reason=\"missing_token\",caller=\"_unauthenticated\"}} 1\n"
+         hallpass_would_deny_total{{route=\"/gone\",reason=\"missing_token\",caller=\"_unauthenticated\"}} 1\n\
+         hallpass_would_deny_last_timestamp_seconds{{route=\"/gone\",reason=\"missing_token\",caller=\"_unauthenticated\"}} {last}\n"
     )
 }
 

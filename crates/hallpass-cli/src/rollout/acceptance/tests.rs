@@ -60,6 +60,7 @@ fn the_report_has_what_operators_sign_for_this_phase_alone() {
         place: Place::File("a.yaml".into()),
         prefix: None,
         metrics: Vec::new(),
+        allows_idle: false,
         accepted: vec!["crawler".to_owned()],
     };
     let entries = [

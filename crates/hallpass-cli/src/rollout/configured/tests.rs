@@ -7,6 +7,7 @@ fn service(prefix: Option<&str>) -> PlannedService {
         place: Place::File("a.yaml".into()),
         prefix: prefix.map(str::to_owned),
         metrics: Vec::new(),
+        allows_idle: false,
         accepted: Vec::new(),
     }
 }

@@ -40,12 +40,14 @@ fn each_step_may_say_how_long_the_one_before_it_is_watched() {
     let plan = with(&format!(
         "watch-seconds: 1h, accept: old-batch, steps: [{{ step: report }}, {{ step: 5, watch-seconds: 7d }}, {{ step: enforce }}],
          services: [{{ name: a, nacos: {{ data-id: a.yaml }}, prefix: scccy, accept: [crawler], metrics: ['http://127.0.0.1:1/m', 'https://a:2/m'] }}, {}]",
-        "{ name: b, file: b.yaml, metrics: 'http://127.0.0.1:1/metrics' }"
+        "{ name: b, file: b.yaml, allow-idle: true, metrics: 'http://127.0.0.1:1/metrics' }"
     ))
     .unwrap();
     assert_eq!(plan.watch_seconds(Some(Step::Enforce(5))), 7 * 86_400);
     assert_eq!(plan.watch_seconds(Some(Step::LAST)), 3_600);
     assert_eq!(plan.watch_seconds(None), 3_600);
+    let counts = plan.counts_seconds(Some(Step::LAST));
+    assert_eq!(counts, 7 * 86_400, "who came in the longest watch");
     let [a, b] = plan.services.as_slice() else {
         panic!("{plan:?}");
     };
@@ -53,6 +55,7 @@ fn each_step_may_say_how_long_the_one_before_it_is_watched() {
     assert_eq!(a.accepted, ["old-batch", "crawler"]);
     assert_eq!(a.metrics.len(), 2);
     assert_eq!(b.accepted, ["old-batch"]);
+    assert!(b.allows_idle && !a.allows_idle);
 }
 
 #[test]
@@ -90,6 +93,10 @@ fn what_cannot_be_followed_is_said_with_its_key() {
         (
             "services: [{ name: a, file: b, metrics: ['http://a/m', 'http://a/m'] }]".to_owned(),
             "services[0].metrics",
+        ),
+        (
+            "services: [{ name: a, file: b, metrics: 'http://a/m' }, { name: c, file: d, metrics: ['http://b/m', 'http://a/m'] }]".to_owned(),
+            "services",
         ),
     ] {
         let problem = with(&rollout).unwrap_err();

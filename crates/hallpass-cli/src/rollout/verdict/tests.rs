@@ -32,6 +32,7 @@ fn instance(number: u32, text: &str, accepted: &[&str]) -> Instance {
     let terms = Terms {
         now: NOW,
         window_seconds: 100,
+        counts_seconds: 100,
         accepted: accepted.iter().map(|&it| it.to_owned()).collect(),
     };
     Instance::read(
@@ -42,7 +43,7 @@ fn instance(number: u32, text: &str, accepted: &[&str]) -> Instance {
 }
 
 fn verdict(step: Step, next: Option<Step>, instances: &[Instance]) -> Verdict {
-    Verdict::of(Configured::Step(step), next, instances, 100)
+    Verdict::of(Configured::Step(step), next, instances, (100, false))
 }
 
 const TEN: Option<Step> = Some(Step::Enforce(10));
@@ -127,7 +128,73 @@ fn whoever_begins_to_count_needs_no_time_and_whoever_is_done_still_does() {
         Configured::Unclear { line: 7 },
         None,
         &[instance(1, &watched, &[])],
-        100,
+        (100, false),
     );
     assert!(unclear.why_not[0].contains("line 7"), "{unclear:?}");
+}
+
+fn reasons(text: &str, accepted: &[&str]) -> Vec<String> {
+    verdict(Step::Report, TEN, &[instance(1, text, accepted)]).why_not
+}
+
+#[test]
+fn what_a_handler_would_refuse_is_a_reason_unless_it_is_accepted() {
+    let quiet = text("report", "0.0", 100, None);
+    let refuses = format!(
+        "{quiet}hallpass_extractor_refusals_total{{result=\"would_deny\",reason=\"user_required\",route=\"/a\"}} 4\n"
+    );
+    let found = reasons(&refuses, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("a handler of /a would refuse calls: user_required, 4 times"),
+        "{found:?}"
+    );
+    assert!(reasons(&refuses, &["/a user_required"]).is_empty());
+    assert_eq!(
+        reasons(&refuses, &["/b user_required", "/a other"]).len(),
+        1
+    );
+}
+
+#[test]
+fn a_service_that_lets_everybody_pass_says_nothing_about_the_next_step() {
+    let quiet = text("report", "0.0", 100, None);
+    let open = format!("{quiet}hallpass_dev_bypass_enabled 1\n");
+    let found = reasons(&open, &[]);
+    assert!(found[0].contains("security.permit-all is on"), "{found:?}");
+    assert!(reasons(&format!("{quiet}hallpass_dev_bypass_enabled 0\n"), &[]).is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_or_placed_is_a_reason() {
+    let quiet = text("report", "0.0", 100, None);
+    let broken = format!("{quiet}hallpass_would_deny_total{{route=\"/a 3\n");
+    let found = reasons(&broken, &[]);
+    assert!(found[0].contains("cannot be read"), "{found:?}");
+    let other = text("report", "0.0", 100, Some(("_other", 5)));
+    let found = reasons(&other, &[]);
+    assert!(
+        found[0].contains("web would be denied at _other"),
+        "{found:?}"
+    );
+    assert!(reasons(&other, &["web"]).is_empty());
+    let gone = text("report", "0.0", 100, Some(("/gone", 5)));
+    assert_eq!(reasons(&gone, &[]).len(), 1, "came within the time");
+    let old = text("report", "0.0", 100, Some(("/gone", 101)));
+    assert!(reasons(&old, &[]).is_empty());
+}
+
+#[test]
+fn an_instance_that_nobody_calls_proves_nothing() {
+    let quiet = text("report", "0.0", 100, None);
+    let idle = quiet.replace("route=\"/own\"} 3\n", "route=\"/own\"} 0\n");
+    let found = reasons(&idle, &[]);
+    assert!(found[0].contains("allow-idle"), "{found:?}");
+    let allowed = Verdict::of(
+        Configured::Step(Step::Report),
+        TEN,
+        &[instance(1, &idle, &[])],
+        (100, true),
+    );
+    assert!(allowed.is_safe(), "{allowed:?}");
 }
