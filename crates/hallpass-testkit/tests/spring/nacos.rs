@@ -2,6 +2,7 @@
 
 mod config;
 mod credentials;
+mod doctor;
 mod export;
 mod naming;
 mod neighbour;

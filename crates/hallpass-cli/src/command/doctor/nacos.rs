@@ -4,7 +4,7 @@ use hallpass::config::{Loaded, Loader};
 use hallpass::nacos::{
     self, DocumentSettings, Nacos, NacosDocuments, NacosError, NacosSettings, NacosStartError,
 };
-use hallpass::upstream::Discover;
+use hallpass::upstream::{Discover, DiscoverError};
 
 use super::check::Check;
 use super::finding::Finding;
@@ -221,6 +221,8 @@ pub(super) async fn registration(
     let found = limits.within(discovery.instances(name)).await;
     let known = match found {
         Some(Ok(instances)) => instances.iter().any(|it| it.port() == port),
+        // That there is none is an answer too.
+        Some(Err(DiscoverError::NoInstance { .. })) => false,
         Some(Err(_)) | None => {
             return Finding::skipped(check, "Nacos does not say which instances there are");
         }

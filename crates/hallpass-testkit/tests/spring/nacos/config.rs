@@ -172,6 +172,7 @@ async fn a_user_logs_in_and_a_wrong_password_is_said_to_be_one() {
         documents.publish("auth.yaml", GROUP, "a: 1").await.is_ok()
     })
     .await;
+    super::doctor::names_the_password(&server, "TheTestsSecret1");
     let wrong = with("another").get("auth.yaml", GROUP).await.unwrap_err();
     assert!(matches!(wrong, NacosError::Denied { .. }), "{wrong}");
     let nobody = NacosDocuments::connect(&server.parts()).unwrap();

@@ -86,7 +86,8 @@ async fn every_document_of_the_export_is_read_back_byte_for_byte_and_is_a_config
     assert!(matches!(gateway.current, ClientSecret::Clear(_)));
 }
 
-fn hallpass(arguments: &[&str]) -> Output {
+/// Runs the executable to its end.
+pub(super) fn hallpass(arguments: &[&str]) -> Output {
     Command::new(executable()).args(arguments).output().unwrap()
 }
 
