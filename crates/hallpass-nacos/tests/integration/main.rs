@@ -7,6 +7,7 @@
 )]
 
 mod credential;
+mod documents;
 mod hostile;
 mod log;
 mod outage;

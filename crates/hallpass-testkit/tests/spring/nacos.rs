@@ -6,6 +6,7 @@ mod doctor;
 mod export;
 mod naming;
 mod neighbour;
+mod rollout;
 mod rules;
 mod service;
 

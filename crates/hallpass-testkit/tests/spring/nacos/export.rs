@@ -91,7 +91,7 @@ pub(super) fn hallpass(arguments: &[&str]) -> Output {
     Command::new(executable()).args(arguments).output().unwrap()
 }
 
-fn executable() -> &'static Path {
+pub(super) fn executable() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let this = std::env::current_exe().unwrap();
