@@ -2,7 +2,12 @@
 
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
+#[path = "../../../../crates/hallpass-testkit/tests/e2e/built.rs"]
+mod built;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
+mod roll_out;
 
 use std::io::{BufRead, BufReader};
 
