@@ -39,7 +39,7 @@ fn what_is_in_the_executable_is_listed_with_licence_and_checksum() {
     ] {
         assert_eq!(text(by_name[name], "scope"), scope, "{name}");
     }
-    for of_tests in ["insta", "proptest", "hallpass-testkit", "tempfile"] {
+    for of_tests in ["insta", "proptest", "hallpass-testkit"] {
         assert!(!by_name.contains_key(of_tests), "{of_tests}");
     }
     let lock = fs::read_to_string(tree().join("Cargo.lock")).unwrap();
