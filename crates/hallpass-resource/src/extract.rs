@@ -78,6 +78,8 @@ pub(crate) struct Passed {
     /// Why the credentials that were sent give no identity.
     fault: Option<Denial>,
     is_lenient: bool,
+    /// Whether its rules would deny it, which is counted.
+    is_counted: bool,
     route: Arc<str>,
 }
 
@@ -92,6 +94,7 @@ impl Passed {
             judge: Arc::clone(judge),
             fault,
             is_lenient: pass.is_lenient,
+            is_counted: pass.is_counted,
             route: pass.route,
         };
         (caller, passed)
@@ -175,11 +178,14 @@ fn placeholder_or(parts: &Parts, denial: Denial) -> Result<SecurityContext, Reje
     pass_or_refuse(parts, denial).map(|()| SecurityContext::placeholder())
 }
 
-/// Counts the denial, and refuses the call unless it passes for its mode.
+/// Counts the denial, and refuses the call unless it passes for its mode. One that its rules would deny is counted by their reason alone:
+/// once its caller has what it lacks, a handler may have nothing against it.
 pub(crate) fn pass_or_refuse(parts: &Parts, denial: Denial) -> Result<(), Rejection> {
     match parts.extensions.get::<Passed>() {
         Some(passed) if passed.is_lenient => {
-            passed.count(&denial, true);
+            if !passed.is_counted {
+                passed.count(&denial, true);
+            }
             Ok(())
         }
         _ => Err(Rejection::new(parts, denial)),

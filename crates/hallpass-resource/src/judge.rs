@@ -79,6 +79,8 @@ pub(crate) struct Pass {
     pub(crate) identity: Result<Option<Verified>, Denial>,
     /// Whether it passes for its mode, or with `permit-all`: then extractors refuse nothing.
     pub(crate) is_lenient: bool,
+    /// Whether its rules would deny it, which is counted.
+    pub(crate) is_counted: bool,
     /// Whether identity headers from outside stay.
     pub(crate) keeps_identity_headers: bool,
     /// The route, as metrics have it.
@@ -121,6 +123,7 @@ impl Judged {
         let is_lenient = self.outcome != Outcome::Allow || !is_enforced;
         Pass {
             is_lenient,
+            is_counted: self.outcome == Outcome::WouldDeny,
             keeps_identity_headers: keeps_identity_headers && !is_enforced,
             route: self.route,
             identity: self.identity,

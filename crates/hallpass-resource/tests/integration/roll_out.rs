@@ -68,10 +68,16 @@ async fn a_handler_that_asks_for_a_caller_runs_in_off_and_report() {
                 assert_eq!(response.body, "anonymousUser placeholder, context: nobody");
             }
         }
+        // What the rules would deny is counted by their reason alone.
+        let metrics = app.metrics_text();
+        let by_handler =
+            "hallpass_extractor_refusals_total{result=\"would_deny\",reason=\"missing\"";
+        let is_doubled = metrics.lines().any(|line| line.starts_with(by_handler));
+        assert_eq!(is_doubled, mode == Mode::Off, "{metrics}");
         let user = get(app.address, "/whoami", Some(&forge.user(""))).await;
         assert_eq!(user.body, "alice verified, context: alice");
         // A handler for users gets nobody rather than a service.
-        let service = get(app.address, "/either", Some(&forge.service(""))).await;
+        let service = get(app.address, "/either", Some(&forge.service("orders"))).await;
         assert_eq!(
             service.body,
             "anonymousUser placeholder, context: order-service"
