@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use hallpass::token::{JwkSet, MAX_JWK_SET_BYTES};
-use hallpass::upstream::EndpointUrl;
-use hallpass::upstream::{Body, HttpTransport};
-use tower::ServiceExt;
+use hallpass::upstream::{Body, EndpointUrl};
 
+use crate::download::download;
 use crate::input;
 use crate::output::Failure;
 use crate::runtime;
@@ -24,7 +23,7 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) fn load(location: &OsStr, caller: &CallerArguments) -> Result<JwkSet, Failure> {
     let shown = location.to_string_lossy();
     let bytes = if shown.contains("://") {
-        download(&shown, caller)?
+        from_url(&shown, caller)?
     } else {
         let input = input::read(Path::new(location), input::MAX_KEY_FILE_BYTES)?;
         if input.cut {
@@ -40,7 +39,7 @@ pub(crate) fn load(location: &OsStr, caller: &CallerArguments) -> Result<JwkSet,
 }
 
 /// Fetches the set; redirects are not followed.
-fn download(url: &str, caller: &CallerArguments) -> Result<Vec<u8>, Failure> {
+fn from_url(url: &str, caller: &CallerArguments) -> Result<Vec<u8>, Failure> {
     // Keys decide which tokens are accepted, so they must not come over a connection that others can change.
     match url.parse::<EndpointUrl>() {
         Ok(EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_)) => {}
@@ -57,26 +56,15 @@ fn download(url: &str, caller: &CallerArguments) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::usage(format_args!("--jwks: {error}")))?;
     let transport = caller.transport()?;
     runtime::block_on(async {
-        match tokio::time::timeout(DOWNLOAD_LIMIT, fetch(transport, request)).await {
-            Ok(outcome) => {
-                outcome.map_err(|reason| Failure::usage(format_args!("{url}: {reason}")))
-            }
+        let downloaded = download(transport, request, MAX_JWK_SET_BYTES);
+        match tokio::time::timeout(DOWNLOAD_LIMIT, downloaded).await {
+            Ok(outcome) => outcome
+                .map(http::Response::into_body)
+                .map_err(|reason| Failure::usage(format_args!("{url}: {reason}"))),
             Err(_elapsed) => Err(Failure::usage(format_args!(
                 "{url}: no response within {} seconds",
                 DOWNLOAD_LIMIT.as_secs()
             ))),
         }
     })?
-}
-
-async fn fetch(transport: HttpTransport, request: http::Request<Body>) -> Result<Vec<u8>, String> {
-    let response = transport
-        .oneshot(request)
-        .await
-        .map_err(|error| error.to_string())?;
-    if response.status() != http::StatusCode::OK {
-        return Err(format!("the response is {}", response.status()));
-    }
-    let bytes = response.into_body().collect_within(MAX_JWK_SET_BYTES).await;
-    Ok(bytes.map_err(|error| error.to_string())?.to_vec())
 }

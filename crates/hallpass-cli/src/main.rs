@@ -4,6 +4,7 @@
 
 mod client_change;
 mod command;
+mod download;
 mod input;
 mod issuer_store;
 mod key_set;

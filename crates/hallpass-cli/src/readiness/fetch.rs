@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use hallpass::token::UnixTime;
 use hallpass::upstream::{Body, CarriesNoSecret, HttpTransport};
-use tower::ServiceExt;
+
+use crate::download::download;
 
 /// Most bytes of the metrics of one instance.
 pub(crate) const MAX_METRICS_BYTES: u64 = 16 * 1024 * 1024;
@@ -41,19 +42,12 @@ async fn fetch_in_time(transport: HttpTransport, url: &str) -> Result<Fetched, S
         .extension(CarriesNoSecret)
         .body(Body::empty())
         .map_err(|error| error.to_string())?;
-    let response = transport
-        .oneshot(request)
-        .await
-        .map_err(|error| error.to_string())?;
-    if response.status() != http::StatusCode::OK {
-        return Err(format!("the response is {}", response.status()));
-    }
     let limit = usize::try_from(MAX_METRICS_BYTES).unwrap_or(usize::MAX);
+    let response = download(transport, request, limit).await?;
     let date = response.headers().get(http::header::DATE);
     let date = date.and_then(|it| httpdate::parse_http_date(it.to_str().ok()?).ok());
-    let bytes = response.into_body().collect_within(limit).await;
     Ok(Fetched {
-        bytes: bytes.map_err(|error| error.to_string())?.to_vec(),
+        bytes: response.into_body(),
         date: date.map(|it| UnixTime::from(it).as_secs()),
     })
 }
