@@ -24,8 +24,18 @@ cd "$root"
 leaks=${CARGO_TARGET_DIR:-target}/tmp/leaks
 rm -rf "$leaks"
 mkdir -p "$leaks/secrets" "$leaks/outputs"
-status=0
-cargo test --locked --workspace --no-fail-fast "$@" || status=$?
+# What the runner says is kept too: of thousands of tests the one that failed is said again at the end.
+said=${CARGO_TARGET_DIR:-target}/tmp/test.log
+{
+    status=0
+    cargo test --locked --workspace --no-fail-fast "$@" 2>&1 || status=$?
+    echo "$status" >"$said.status"
+} | tee "$said"
+status=$(cat "$said.status")
+if [ "$status" -ne 0 ]; then
+    printf '\n%s\n' '== what failed, once more'
+    scripts/failures.sh "$said"
+fi
 scripts/leaks.sh "$leaks" || exit 1
 rm -rf "$leaks"
 exit "$status"
