@@ -60,7 +60,7 @@ async fn what_has_ended_goes_when_the_clock_has_gone_evenly_for_a_while() {
     let began = tokio::time::Instant::now();
     while harness.metric("hallpass_revocations") != 0 {
         harness.clock.advance(Duration::from_secs(600));
-        assert!(began.elapsed() < Duration::from_secs(20), "its entry goes");
+        assert!(began.elapsed() < Duration::from_secs(60), "its entry goes");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!is_kept_out(&harness).await);

@@ -120,7 +120,7 @@ async fn its_life_does_not_begin_anew_with_each_use() {
     while harness.metric("hallpass_refresh_families") != 0 {
         // Nothing goes before the clock has gone evenly for a while.
         harness.clock.advance(Duration::from_secs(60));
-        assert!(began.elapsed() < Duration::from_secs(5), "its row goes");
+        assert!(began.elapsed() < Duration::from_secs(60), "its row goes");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
