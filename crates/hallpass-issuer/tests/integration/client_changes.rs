@@ -1,6 +1,5 @@
 //! What becomes of clients of the store: set, given another secret, disabled, enabled and deleted, beside a running issuer.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,19 +96,10 @@ fn new_secret(changed: Result<ClientChanged, Error>) -> String {
     secret.expose().to_owned()
 }
 
-/// Asks until the running issuer has followed its store.
-async fn until<F: Future<Output = Response>>(ask: impl Fn() -> F, status: u16) -> Response {
-    let asked = async {
-        loop {
-            let response = ask().await;
-            if response.status == status {
-                return response;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let limit = Duration::from_secs(60);
-    tokio::time::timeout(limit, asked).await.unwrap()
+/// What the client is told once the running issuer has followed its store.
+async fn until(harness: &Harness, secret: &str, status: u16) -> Response {
+    let ask = || harness.ask_as("batch", secret, FORM);
+    harness.until_told(|told| told == status, ask).await
 }
 
 #[tokio::test]
@@ -130,7 +120,12 @@ async fn a_client_that_is_set_keeps_its_secret_and_has_nothing_of_before() {
     assert_eq!(before.secrets, after.secrets);
     assert_eq!(after.created_at, NOW);
     let form = format!("{FORM}&audience=billing&scope=write");
-    let asked = until(|| harness.ask_as("batch", &secret, &form), 200).await;
+    let asked = harness
+        .until_told(
+            |told| told == 200,
+            || harness.ask_as("batch", &secret, &form),
+        )
+        .await;
     assert_eq!(asked.json()["expires_in"], 600, "no longer a minute");
     // The same once more is no change.
     let again = set(
@@ -161,7 +156,7 @@ async fn a_client_that_comes_to_have_a_key_loses_its_secrets_and_gets_a_new_one_
     assert_eq!(refused, ClientFault::NoSecret);
     let second = new_secret(set(&harness, BATCH).await);
     assert_ne!(first, second);
-    until(|| harness.ask_as("batch", &second, FORM), 200).await;
+    until(&harness, &second, 200).await;
     assert_eq!(harness.ask_as("batch", &first, FORM).await.status, 401);
 }
 
@@ -170,7 +165,7 @@ async fn a_secret_that_is_rotated_counts_until_its_end_and_two_are_the_most() {
     let harness = Harness::start().await;
     let old = add(&harness, BATCH).await;
     let new = new_secret(change(&harness, rotate("batch", 3_600), None).await);
-    until(|| harness.ask_as("batch", &new, FORM), 200).await;
+    until(&harness, &new, 200).await;
     harness.ask_as("batch", &old, FORM).await.token();
     let until_when = hallpass_token::UnixTime::from_secs(NOW + 3_600);
     let third = fault(change(&harness, rotate("batch", 3_600), None).await);
@@ -183,7 +178,7 @@ async fn a_secret_that_is_rotated_counts_until_its_end_and_two_are_the_most() {
     assert_eq!(harness.ask_as("batch", &old, FORM).await.status, 401);
     // What has ended is not in the way of another one.
     let newest = new_secret(change(&harness, rotate("batch", 3_600), None).await);
-    until(|| harness.ask_as("batch", &newest, FORM), 200).await;
+    until(&harness, &newest, 200).await;
     harness.ask_as("batch", &new, FORM).await.token();
     // Who cannot wait ends the one before, and without an overlap the present one too.
     let rotation = SecretRotation {
@@ -195,7 +190,7 @@ async fn a_secret_that_is_rotated_counts_until_its_end_and_two_are_the_most() {
         rotation,
     };
     let last = new_secret(change(&harness, request, None).await);
-    until(|| harness.ask_as("batch", &last, FORM), 200).await;
+    until(&harness, &last, 200).await;
     for ended in [&new, &newest] {
         assert_eq!(harness.ask_as("batch", ended, FORM).await.status, 401);
     }
@@ -206,7 +201,7 @@ async fn a_disabled_client_is_refused_as_an_unknown_one_and_what_it_has_ends() {
     let harness = Harness::start().await;
     let grants = "grant-types: [client_credentials, refresh_token]";
     let secret = add(&harness, &format!("{BATCH}, {grants}")).await;
-    let asked = until(|| harness.ask_as("batch", &secret, FORM), 200).await;
+    let asked = until(&harness, &secret, 200).await;
     let refresh = asked.json()["refresh_token"].as_str().unwrap().to_owned();
     let form = format!("grant_type=refresh_token&refresh_token={refresh}");
     let disable = ClientChangeRequest::Disable {
@@ -216,7 +211,7 @@ async fn a_disabled_client_is_refused_as_an_unknown_one_and_what_it_has_ends() {
     assert!(shown(&harness, "batch").await.is_enabled());
     change(&harness, disable, None).await.unwrap();
     assert!(!shown(&harness, "batch").await.is_enabled());
-    let refused = until(|| harness.ask_as("batch", &secret, FORM), 401).await;
+    let refused = until(&harness, &secret, 401).await;
     let unknown = harness.ask_as("nobody", &secret, FORM).await;
     assert_eq!(refused.snapshot(), unknown.snapshot());
     assert_eq!(harness.ask_as("batch", &secret, &form).await.status, 401);
@@ -224,7 +219,7 @@ async fn a_disabled_client_is_refused_as_an_unknown_one_and_what_it_has_ends() {
     harness.clock.advance(Duration::from_secs(6));
     let enable = ClientChangeRequest::Enable { client_id: "batch" };
     change(&harness, enable, None).await.unwrap();
-    until(|| harness.ask_as("batch", &secret, FORM), 200).await;
+    until(&harness, &secret, 200).await;
     let refused = harness.ask_as("batch", &secret, &form).await;
     assert_eq!(refused.refusal(), (400, "invalid_grant".to_owned()));
     // Enabled once more it is what it is.
@@ -236,7 +231,7 @@ async fn a_client_that_is_deleted_and_registered_anew_does_not_go_on_with_what_i
     let harness = Harness::start().await;
     let entry = format!("{BATCH}, grant-types: [client_credentials, refresh_token]");
     let secret = add(&harness, &entry).await;
-    let asked = until(|| harness.ask_as("batch", &secret, FORM), 200).await;
+    let asked = until(&harness, &secret, 200).await;
     let refresh = asked.json()["refresh_token"].as_str().unwrap().to_owned();
     let delete = ClientChangeRequest::Delete {
         client_id: "batch",
@@ -249,7 +244,7 @@ async fn a_client_that_is_deleted_and_registered_anew_does_not_go_on_with_what_i
     );
     harness.clock.advance(Duration::from_secs(6));
     let secret = add(&harness, &entry).await;
-    until(|| harness.ask_as("batch", &secret, FORM), 200).await;
+    until(&harness, &secret, 200).await;
     let form = format!("grant_type=refresh_token&refresh_token={refresh}");
     let refused = harness.ask_as("batch", &secret, &form).await;
     assert_eq!(refused.refusal(), (400, "invalid_grant".to_owned()));
@@ -352,9 +347,9 @@ async fn when_each_secret_was_used_last_outlives_the_process_and_the_old_one_is_
 {
     let harness = Harness::start().await;
     let old = add(&harness, BATCH).await;
-    until(|| harness.ask_as("batch", &old, FORM), 200).await;
+    until(&harness, &old, 200).await;
     let new = new_secret(change(&harness, rotate("batch", 3_600), None).await);
-    until(|| harness.ask_as("batch", &new, FORM), 200).await;
+    until(&harness, &new, 200).await;
     harness.clock.advance(Duration::from_secs(120));
     harness.ask_as("batch", &old, FORM).await.token();
     harness.clock.advance(Duration::from_secs(30));

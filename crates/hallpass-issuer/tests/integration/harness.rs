@@ -89,6 +89,29 @@ impl Harness {
         self.post(&[&basic(id, secret)], form.as_bytes()).await
     }
 
+    /// Asks again until it is told this: the running issuer follows its store. Whoever is refused again and again is told to wait, which it does by the
+    /// issuer's clock.
+    pub(crate) async fn until_told<F: Future<Output = Response>>(
+        &self,
+        told: impl Fn(u16) -> bool,
+        ask: impl Fn() -> F,
+    ) -> Response {
+        let asked = async {
+            loop {
+                let response = ask().await;
+                if told(response.status) {
+                    return response;
+                }
+                if response.status == 429 {
+                    self.clock.advance(Duration::from_secs(1));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let limit = Duration::from_secs(60);
+        tokio::time::timeout(limit, asked).await.unwrap()
+    }
+
     /// Posts a form with further header lines.
     pub(crate) async fn post(&self, headers: &[&str], body: &[u8]) -> Response {
         let mut lines = vec!["Content-Type: application/x-www-form-urlencoded".to_owned()];

@@ -28,19 +28,12 @@ fn problem(added: Result<AddedClient, Error>) -> String {
     added.unwrap_err().to_string()
 }
 
-/// Waits until the running issuer has followed its store.
+/// What the client is told once the running issuer has followed its store.
 async fn until_known(harness: &Harness, id: &str, secret: &str, form: &str) -> Response {
-    let asked = async {
-        loop {
-            let response = harness.ask_as(id, secret, form).await;
-            if response.status != 401 {
-                return response;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    let limit = std::time::Duration::from_secs(20);
-    tokio::time::timeout(limit, asked).await.unwrap()
+    let ask = || harness.ask_as(id, secret, form);
+    harness
+        .until_told(|told| ![401, 429].contains(&told), ask)
+        .await
 }
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

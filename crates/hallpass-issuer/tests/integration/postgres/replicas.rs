@@ -49,11 +49,8 @@ async fn clients_revocations_and_keys_of_one_count_at_the_other() {
     let secret = added.unwrap().client_secret.unwrap();
     let form = "grant_type=client_credentials&audience=service-system";
     for harness in [&one, &other] {
-        until("the client is known", async || {
-            let response = harness.ask_as("new", secret.expose(), form).await;
-            (response.status == 200).then_some(())
-        })
-        .await;
+        let ask = || harness.ask_as("new", secret.expose(), form);
+        harness.until_told(|told| told == 200, ask).await;
     }
 
     // By a request to the one, and by the hand of an operator.
@@ -93,11 +90,8 @@ async fn clients_revocations_and_keys_of_one_count_at_the_other() {
     crate::client_changes::remove(&one.settings, "new")
         .await
         .unwrap();
-    until("the client is gone", async || {
-        let response = other.ask_as("new", secret.expose(), form).await;
-        (response.status == 401).then_some(())
-    })
-    .await;
+    let ask = || other.ask_as("new", secret.expose(), form);
+    other.until_told(|told| told == 401, ask).await;
 }
 
 /// Each finds by itself that a key is due. The one that writes first decides, and the others take what it has written.
