@@ -37,8 +37,12 @@ const RATE: u32 = 2_000;
 /// Before the row begins: connections, keys and tokens are there then.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// `outages [--seconds 60] [--rate 2000] [ROW ...]`.
+/// `outages [--seconds 60] [--rate 2000] [ROW ...]`; `outages --rows` names the rows, each with the servers that it needs.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
+    if arguments == ["--rows"] {
+        names();
+        return Ok(());
+    }
     let (mut seconds, mut rate, mut names) = (SECONDS, RATE, Vec::new());
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -60,6 +64,18 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
             _ => Err(faults.join("; ").into()),
         }
     })
+}
+
+#[expect(clippy::print_stdout, reason = "this program writes to its user")]
+fn names() {
+    for row in ROWS {
+        let needs = [(row.redis.is_some(), " redis"), (row.nacos, " nacos")];
+        let needs: String = needs.iter().filter(|it| it.0).map(|it| it.1).collect();
+        println!("{}{needs}", row.name);
+    }
+    for row in &edge::ROWS {
+        println!("{}", row.name);
+    }
 }
 
 /// `outages-service ROLE FILE`: one of the services as a process of its own, until its standard input ends.
