@@ -43,19 +43,24 @@ trait Billing {
 }
 
 /// Where users log in.
-struct Login {
-    spring: SpringBoot,
+pub(crate) struct Login {
+    pub(crate) spring: SpringBoot,
     port: u16,
 }
 
 /// What a user gets there.
-struct Tokens {
-    access: String,
+pub(crate) struct Tokens {
+    pub(crate) access: String,
     id: String,
 }
 
 impl Login {
     fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With further properties of clients, each without what all of them begin with.
+    pub(crate) fn start_with(further: &[String]) -> Option<Self> {
         // Its own name has the port in it, so that is chosen before.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -63,7 +68,7 @@ impl Login {
         let server = "spring.security.oauth2.authorizationserver";
         let web = format!("{server}.client.web-shop");
         let of = format!("{web}.registration");
-        let properties = [
+        let mut properties = vec![
             format!("{server}.issuer=http://127.0.0.1:{port}"),
             "spring.security.user.name=alice".to_owned(),
             "spring.security.user.password=Wonderland".to_owned(),
@@ -76,16 +81,17 @@ impl Login {
             format!("{web}.require-authorization-consent=false"),
             format!("{web}.require-proof-key=false"),
         ];
+        properties.extend(further.iter().map(|it| format!("{server}.client.{it}")));
         let spring = SpringBoot::start("authorization-server", port, &properties)?;
         Some(Self { spring, port })
     }
 
-    fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// As her browser does it: the form, then the code, then the tokens.
-    async fn log_in(&self) -> Tokens {
+    pub(crate) async fn log_in(&self) -> Tokens {
         let mut browser = Browser::default();
         let wanted = "/oauth2/authorize?response_type=code&client_id=web-shop&scope=openid%20orders:read%20orders:write&state=s\
                       &redirect_uri=http://127.0.0.1:1/done";

@@ -23,6 +23,9 @@ fn java_in_the_guide_is_cut_from_programs_that_tests_run() {
     let sources = [
         "resource-server/src/main/java/hallpass/AtJwt.java",
         "client/src/main/java/hallpass/Audience.java",
+        "feign-service/src/main/java/hallpass/TrustedIssuers.java",
+        "feign-service/src/main/java/hallpass/Identities.java",
+        "feign-service/src/main/java/hallpass/Outgoing.java",
     ];
     let sources = sources.map(|name| fs::read_to_string(programs.join(name)).unwrap());
     let blocks: Vec<_> = GUIDE.split("```java\n").skip(1).collect();

@@ -3,6 +3,7 @@
 mod config;
 mod credentials;
 mod doctor;
+mod estate;
 mod export;
 mod naming;
 mod neighbour;

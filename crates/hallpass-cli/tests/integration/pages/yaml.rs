@@ -20,6 +20,7 @@ const SPECIAL: &[(&str, &str, How)] = &[
     ("docs/gateway.md", "gateway:\n  rates:", How::With("redis: { host: 127.0.0.1 }")),
     ("docs/install.md", "hallpass:\n  issuer:\n    clients:", How::Add),
     ("docs/kubernetes.md", "apiVersion: v1", How::Elsewhere("objects of Kubernetes")),
+    ("docs/migration-from-spring.md", "own-tokens-by:", How::Elsewhere("a document of a Spring service: estate.rs of tests/spring")),
     ("docs/migration-from-spring.md", "spring.security.oauth2.client:", How::Elsewhere("a Spring client: tests/spring")),
     ("docs/operations.md", "hallpass:\n  issuer:\n    clients:\n      - client-id: batch", How::Add),
     ("docs/operations.md", "hallpass:\n  issuer:\n    clients:\n      - client-id: report", How::Add),
@@ -32,12 +33,14 @@ const SPECIAL: &[(&str, &str, How)] = &[
 ];
 const SECTIONS: [&str; 3] = ["gateway:", "issuer:", "security:"];
 /// Variables that pages fill in.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 11] = [
     "ALICE_SECRET",
     "CLIENT_SECRET",
+    "EDGE_SECRET",
     "GATEWAY_SECRET",
     "ORDER_SECRET",
     "ORDER_SERVICE_SECRET",
+    "ORDERS_SECRET",
     "REPORT_SECRET",
     "SHOP_SECRET",
     "STOCK_SECRET",
