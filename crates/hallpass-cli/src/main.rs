@@ -22,6 +22,7 @@ mod shown_client;
 mod span;
 mod store_change;
 mod supervisor;
+mod token_client;
 mod usage;
 mod version;
 
