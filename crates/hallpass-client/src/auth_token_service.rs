@@ -23,7 +23,7 @@ mod lifetime;
 mod minting;
 mod moment;
 mod notices;
-mod obtain;
+pub(crate) mod obtain;
 mod purge;
 mod reason;
 pub(crate) mod revoked;

@@ -70,6 +70,8 @@ pub(crate) struct TokenClient {
     network: Option<Network>,
     /// The same as `transport`, where that is one whose certificate is known.
     shows: Option<HttpTransport>,
+    /// Whether nothing is attempted twice.
+    once: bool,
 }
 
 /// The issuers behind `lb://` endpoints, by the name of their service.
@@ -122,7 +124,14 @@ impl TokenClient {
             timeout,
             network: None,
             shows: None,
+            once: false,
         }
+    }
+
+    /// Makes one attempt and no second one, whatever comes of it.
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     /// `transport` is what it was made with.
@@ -154,7 +163,8 @@ impl TokenClient {
         endpoints: impl Iterator<Item = &'a EndpointUrl>,
     ) -> Self {
         let issuers = self.issuers.of(endpoints);
-        let client = Self::new(self.transport.clone(), issuers, self.timeout);
+        let mut client = Self::new(self.transport.clone(), issuers, self.timeout);
+        client.once = self.once;
         let client = client.following_over(self.network.clone());
         client.showing(self.shows.clone())
     }
@@ -195,7 +205,7 @@ impl TokenClient {
             EndpointUrl::LoadBalanced { service, path } => {
                 let walk = Walk {
                     within: self.timeout,
-                    attempts: MAX_ATTEMPTS_IN_TURN,
+                    attempts: self.at_most(MAX_ATTEMPTS_IN_TURN),
                     again: true,
                 };
                 let form = form.as_str();
@@ -213,13 +223,17 @@ impl TokenClient {
         }
     }
 
+    const fn at_most(&self, attempts: usize) -> usize {
+        if self.once { 1 } else { attempts }
+    }
+
     async fn attempts_at(
         &self,
         uri: &Uri,
         asking: &Asking<'_>,
         form: &str,
     ) -> Result<Granted, NotGranted> {
-        for _ in 1..MAX_ATTEMPTS {
+        for _ in 1..self.at_most(MAX_ATTEMPTS) {
             match self.send(asking, uri.clone(), form).await {
                 Err(failure) if after(&failure) == AfterError::GoesOn => {}
                 outcome => return outcome,

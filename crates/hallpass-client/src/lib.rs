@@ -55,6 +55,7 @@ mod prover;
 mod replay;
 mod revoker;
 mod settings;
+mod token_asker;
 mod unverified_end;
 
 pub use auth_token_service::AuthTokenService;
@@ -91,3 +92,4 @@ pub use settings::{
     InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings, PrivateKeySettings,
     TenantSettings, TokenFeignSettings, TokenServiceSettings,
 };
+pub use token_asker::TokenAsker;

@@ -86,6 +86,20 @@ impl ClientCredentials {
         self
     }
 
+    /// A token of the service's own for `audience`.
+    pub(crate) async fn own(
+        &self,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Result<Granted, NotGranted> {
+        self.request(&Wanted {
+            audience,
+            scope,
+            subject_token: None,
+        })
+        .await
+    }
+
     /// A token for `audience` in exchange for `subject_token`, that of a caller (RFC 8693).
     pub(crate) async fn exchange(
         &self,
@@ -191,14 +205,7 @@ impl Obtain for ClientCredentials {
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
-        Box::pin(async {
-            let wanted = Wanted {
-                audience: key.audience(),
-                scope: key.scope(),
-                subject_token: None,
-            };
-            self.request(&wanted).await
-        })
+        Box::pin(self.own(key.audience(), key.scope()))
     }
 }
 

@@ -37,5 +37,6 @@ mod secret_file;
 mod settings;
 mod single_flight;
 mod tiers_told;
+mod token_asker;
 mod trees;
 mod unreliable_tier;
