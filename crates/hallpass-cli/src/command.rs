@@ -2,6 +2,8 @@
 
 mod apply;
 mod authz;
+mod bench_call;
+mod bench_token;
 mod ca_bundle;
 mod ca_distrust;
 mod ca_list;
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     Doctor(doctor::Doctor),
+    /// Load an issuer or a service at a constant rate, and measure it.
+    #[command(subcommand)]
+    Bench(Box<BenchCommand>),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -211,6 +216,21 @@ pub(crate) enum JwsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    Token(bench_token::BenchToken),
+    Call(bench_call::BenchCall),
+}
+
+impl BenchCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::Token(command) => command.run(),
+            Self::Call(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     List(policy_list::PolicyList),
     Explain(policy_explain::PolicyExplain),
@@ -291,6 +311,7 @@ impl Command {
             #[cfg(feature = "nacos")]
             Self::Config(ConfigCommand::Diff(command)) => command.run(),
             Self::Doctor(command) => command.run(),
+            Self::Bench(command) => command.run(),
             Self::Completions(command) => command.run(whole()),
             Self::Man(command) => command.run(whole()),
         }
@@ -314,8 +335,8 @@ impl Command {
             | Self::Config(_)
             | Self::Completions(_)
             | Self::Man(_) => "warn",
-            // It says by itself what is wrong.
-            Self::Doctor(_) => "error",
+            // They say by themselves what is wrong, and how often.
+            Self::Doctor(_) | Self::Bench(_) => "error",
         }
     }
 }

@@ -88,6 +88,11 @@ impl TokenClientArguments {
         configured.ok_or_else(|| Failure::usage("give --audience: none is configured"))
     }
 
+    /// Whether a token is asked for at all, where that is not a matter of course.
+    pub(crate) const fn asks(&self) -> bool {
+        self.audience.is_some()
+    }
+
     /// What a token should allow; empty for what is configured.
     pub(crate) fn scope(&self) -> Scope {
         self.scope.clone().unwrap_or_else(Scope::empty)

@@ -7,6 +7,8 @@ mod authz;
 #[cfg(test)]
 mod authz_faults;
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod ca;
 #[cfg(test)]
 mod certificates;

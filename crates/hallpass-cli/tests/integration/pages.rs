@@ -1,6 +1,7 @@
-//! Commands that the documents show: those of `docs/operations.md`, `docs/runbook.md` and `docs/roll-out.md` are run, in their order, and say what stands
+//! Commands that the documents show: those of `docs/operations.md`, `docs/runbook.md`, `docs/roll-out.md` and `docs/bench.md` are run, in their order, and say what stands
 //! there; those of every other page exist, with their options. What stands there as YAML loads.
 
+mod bench;
 mod named;
 mod places;
 mod roll_out;

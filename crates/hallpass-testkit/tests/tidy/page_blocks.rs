@@ -55,6 +55,7 @@ const ROWS: &[(&str, &str, How)] = &[
     ("docs/authz.md", "caddyfile", By(&["no_file_is_shipped_that_no_test_starts", "each_form_of_a_proxy_hands_the_tenant_in_and_takes_it_from_the_answer"])),
     ("docs/authz.md", "nginx", By(&["no_file_is_shipped_that_no_test_starts", "each_form_of_a_proxy_hands_the_tenant_in_and_takes_it_from_the_answer"])),
     ("docs/authz.md", "sh", By(&["who_may_not_is_told_so_as_the_service_itself_would"])),
+    ("docs/bench.md", "sh", By(&["what_the_page_about_bench_types_says_what_stands_there"])),
     ("docs/calls.md", "rust", Compiled),
     ("docs/certificates.md", "sh", By(&["what_the_page_about_certificates_types_brings_one", "a_program_that_reads_files_gets_them_and_whoever_follows_goes_on_until_a_signal"])),
     ("docs/context.md", "rust", By(&["on_a_thread_of_another_pool_by_carry", "in_a_scheduled_job", "after_a_websocket_upgrade"])),
