@@ -1,6 +1,7 @@
 #!/bin/sh
 # Breaks an estate in every way that we know, under load, and says what its callers noticed: each measurement of a fault one after the other, then one table.
-# Fails when one of them is not as promised: a call that failed, somebody let in or refused wrongly, a fault that was not felt, a recovery that came late.
+# Fails when one of them is not as promised: a call that failed, somebody let in or refused wrongly, a fault that was not felt, a recovery that came late. One that
+# does not end is stopped, and is not as promised either.
 #
 #   bench/faults.sh                  some 40 minutes; builds with `cargo build --release` what it runs
 #       --quick                      30 seconds a fault, at 200 calls a second, and a shorter rest: some 20 minutes
@@ -43,6 +44,8 @@ trap 'exit 130' INT TERM
 table=$folder/table
 : >"$table"
 failed=0
+# Beyond what any of them takes, the start of a JVM included.
+limit=$((seconds * 4 + minutes * 60 + 600))
 begun=$(date +%s)
 
 # What cannot be had here, of what is named; nothing where all is there.
@@ -56,6 +59,20 @@ lacks() {
     done
 }
 
+# How many calls there were, and how many failed; and how long they took during the fault: of a table that says so.
+figures() {
+    awk -F ' *[|] *' -v row="$1" '
+        $2 == row && $3 ~ /^[0-9]+ \// { print $3 " | " $6; exit }
+        $2 == "replicas killed" { replicas = 1; next }
+        $2 == "calls / failed" { for (i = 3; i < NF; i++) if ($i == "ms p50 / p99 / longest") times = i; next }
+        /^[|]-/ { next }
+        replicas { print $5 " / " $6 " | -"; exit }
+        times { print $2 " | " $times; exit }
+        row == "revocation" && $2 ~ /^a key is tainted: every caller/ { last = "- | " $5 }
+        END { if (last != "") print last }
+    ' "$2"
+}
+
 # One line of the table: NAME, what it needs, then the arguments of the bench.
 fault() {
     name=$1 needs=$2
@@ -65,14 +82,15 @@ fault() {
     missing=$(lacks $needs | tr -d '\n')
     if [ -n "$missing" ]; then
         echo "!! SKIPPED: $name needs$missing"
-        echo "| $name | - | SKIPPED: needs$missing | - |" >>"$table"
+        echo "| $name | - | - | SKIPPED: needs$missing | - |" >>"$table"
         return 0
     fi
     printf '\n== %s\n' "$name"
     from=$(date +%s)
     {
         status=0
-        "$bench" "$@" 2>&1 || status=$?
+        timeout --kill-after=10 "$limit" "$bench" "$@" 2>&1 || status=$?
+        [ "$status" -lt 124 ] || echo "it did not end within $limit s"
         echo "$status" >"$folder/status"
     } | tee "$folder/said"
     result='as promised'
@@ -80,9 +98,8 @@ fault() {
         result="**NOT**: $(tail -n 1 "$folder/said" | tr '|' '/')"
         failed=$((failed + 1))
     fi
-    # Of a row that says how many calls there were and how many failed.
-    calls=$(awk -F'|' -v row=" $name" 'index($2, row) == 1 && $3 ~ /^ [0-9]+ \// { print $3; exit }' "$folder/said")
-    echo "| $name |${calls:- - }| $result | $(($(date +%s) - from)) |" >>"$table"
+    figures=$(figures "$name" "$folder/said")
+    echo "| $name | ${figures:-- | -} | $result | $(($(date +%s) - from)) |" >>"$table"
 }
 
 "$bench" outages --rows >"$folder/rows"
@@ -96,7 +113,7 @@ fault authority '' mutual-tls --seconds 1 --rounds 1 ${quick:+--rotations 10}
 fault revocation '' revocation ${quick:+--samples 10}
 fault hostile-client '' soak "$minutes"
 
-printf '\n| fault | calls / failed | result | seconds |\n|---|---|---|---|\n'
+printf '\n| fault | calls / failed | ms p50 / p99 / longest: during | result | seconds |\n|---|---|---|---|---|\n'
 cat "$table"
 echo
 total=$(wc -l <"$table")
