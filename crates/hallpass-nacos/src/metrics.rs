@@ -87,6 +87,13 @@ impl NacosMetrics {
         );
     }
 
+    /// There is something to connect to, and no connection yet: 0 rather than no series, so that who watches sees a server that was never reached.
+    pub(crate) fn connecting(&self, module: Module) {
+        let module = module.name();
+        drop(self.connected.get_or_create(&ModuleLabels { module }));
+        drop(self.connections.get_or_create(&ModuleLabels { module }));
+    }
+
     pub(crate) fn connected(&self, module: Module, is_connected: bool) {
         let module = module.name();
         let gauge = self.connected.get_or_create(&ModuleLabels { module });

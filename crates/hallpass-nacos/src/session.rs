@@ -66,6 +66,7 @@ impl Session {
     /// Begins to connect. Needs a runtime.
     pub(crate) fn start(parts: SessionParts) -> (Self, mpsc::Receiver<Push>) {
         let (pushes, pushed) = PushSender::channel();
+        parts.metrics.connecting(parts.way.module);
         let shared = Arc::new(Shared {
             parts,
             current: watch::Sender::new(None),

@@ -11,6 +11,8 @@ use hallpass_nacos::{
     NacosSettings, OwnInstance, RegisterSettings,
 };
 use hallpass_upstream::Discover as _;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -154,4 +156,32 @@ async fn a_right_that_is_missing_costs_no_login_for_each_question() {
     let heard = server.heard("ConfigQueryRequest");
     let shows = |it: &String| it.contains("accessToken") && it.contains("the-token");
     assert!(heard.len() == 41 && heard.iter().all(shows), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_never_reached_is_shown_as_not_connected() {
+    // The port was free a moment ago: nobody listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    let clock = Arc::new(ManualClock::new());
+    let parts = NacosParts::new(NacosSettings::new([address]), None, clock);
+    let mut registry = Registry::default();
+    parts.metrics().register(&mut registry);
+    let _discovery = NacosDiscovery::start(&parts, &quick()).unwrap();
+
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+
+    assert!(
+        text.contains("hallpass_nacos_connected{module=\"naming\"} 0\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("hallpass_nacos_connections_total{module=\"naming\"} 0\n"),
+        "{text}"
+    );
+    // Nothing asks for documents here, so nothing is said of that half.
+    assert!(!text.contains("module=\"config\""), "{text}");
 }
