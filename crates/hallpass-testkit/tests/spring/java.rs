@@ -57,8 +57,19 @@ impl SpringBoot {
     /// The same with these options of the JVM, at the address that its properties say. A program that gives up while it
     /// starts is started again: on a busy machine an embedded database does, after a fixed number of seconds.
     pub(crate) fn start_by(name: &str, jvm: &[String], properties: &[String]) -> Option<Self> {
+        Self::start_prepared(name, jvm, properties, || {})
+    }
+
+    /// The same after `prepare`, which is called before each start: what a program leaves that has given up may stop the next one.
+    pub(crate) fn start_prepared(
+        name: &str,
+        jvm: &[String],
+        properties: &[String],
+        prepare: impl Fn(),
+    ) -> Option<Self> {
         let program = build(name)?;
         for attempt in 1..=STARTS {
+            prepare();
             if let Some(started) = Self::run(&program, jvm, properties) {
                 return Some(started);
             }

@@ -39,15 +39,19 @@ impl NacosServer {
     fn start(properties: &[&str]) -> Option<Self> {
         let port = free_ports();
         let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("nacos-{port}"));
-        let _none = std::fs::remove_dir_all(&home);
-        std::fs::create_dir_all(&home).unwrap();
         let mut server = Self {
             running: None,
             port,
             home,
             properties: properties.iter().map(|&it| it.to_owned()).collect(),
         };
-        server.start_again().then_some(server)
+        // A start that gave up leaves half a database, which the next one would stumble over.
+        let home = server.home.clone();
+        let anew = || {
+            let _none = std::fs::remove_dir_all(&home);
+            std::fs::create_dir_all(&home).unwrap();
+        };
+        server.run(anew).then_some(server)
     }
 
     /// The one that all tests of this process share: each uses data ids, groups and services of its own.
@@ -61,7 +65,12 @@ impl NacosServer {
         self.running = None;
     }
 
+    /// With what it has.
     fn start_again(&mut self) -> bool {
+        self.run(|| {})
+    }
+
+    fn run(&mut self, prepare: impl Fn()) -> bool {
         let jvm = [
             "-Xmx512m".to_owned(),
             format!("-Dnacos.home={}", self.home.display()),
@@ -73,7 +82,7 @@ impl NacosServer {
         ];
         let port = format!("nacos.server.main.port={}", self.port);
         let properties = [&[port], &self.properties[..]].concat();
-        self.running = SpringBoot::start_by("nacos", &jvm, &properties);
+        self.running = SpringBoot::start_prepared("nacos", &jvm, &properties, prepare);
         self.running.is_some()
     }
 
