@@ -1,6 +1,7 @@
 //! What calls are judged by at one moment, and how: once per request.
 
 mod carried;
+mod decided_by;
 mod outcome;
 mod rollout_metrics;
 mod would_deny;
@@ -16,6 +17,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 
 use self::carried::Brought;
+pub(crate) use self::decided_by::DecidedBy;
 pub(crate) use self::outcome::DecisionMetrics;
 use self::outcome::Outcome;
 use crate::audit::{Audit, Decision};
@@ -41,6 +43,7 @@ use crate::verifier::{Verified, Verifier};
 #[derive(Debug)]
 pub(crate) struct Judge {
     pub(crate) policy: Policy,
+    pub(crate) decided_by: DecidedBy,
     pub(crate) sorting: Sorting,
     pub(crate) issuers: Issuers,
     pub(crate) challenger: Challenger,
@@ -169,10 +172,9 @@ impl Judge {
                 );
             }
         }
-        let previous_policy = previous.map(|it| &it.policy);
-        let now = self.verifier.now();
-        let rollout = &self.decisions.rollout;
-        rollout.show(&self.policy, previous_policy, now);
+        let before = previous.map(|it| (&it.policy, it.decided_by == self.decided_by));
+        let (rollout, now) = (&self.decisions.rollout, self.verifier.now());
+        rollout.show(&self.policy, before, now);
         self.decisions.dev_bypass.set(i64::from(self.permit_all));
         if self.permit_all && previous.is_none_or(|it| !it.permit_all) {
             tracing::warn!(

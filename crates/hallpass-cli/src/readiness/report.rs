@@ -56,6 +56,9 @@ pub(crate) struct Route {
     /// All calls that were decided about, whatever came of them.
     #[serde(skip)]
     pub(crate) calls: u64,
+    /// Whether the step of the service decides about its calls; `None`: an older version, which does not say.
+    #[serde(skip)]
+    pub(crate) follows_service: Option<bool>,
     pub(crate) safe: bool,
     why_not: Vec<String>,
     next: String,
@@ -86,6 +89,7 @@ struct Read {
     last: BTreeMap<(String, String), u64>,
     handlers: BTreeMap<String, u64>,
     calls: u64,
+    follows_service: Option<bool>,
 }
 
 impl Service {
@@ -138,6 +142,7 @@ fn is_ours(name: &str) -> bool {
         name,
         "hallpass_rollout_ratio"
             | "hallpass_rollout_since_timestamp_seconds"
+            | "hallpass_rollout_follows_service"
             | "hallpass_would_deny_total"
             | "hallpass_would_deny_last_timestamp_seconds"
             | "hallpass_verify_total"
@@ -188,6 +193,7 @@ impl Read {
                 self.ratio = sample.value;
             }
             ("hallpass_rollout_since_timestamp_seconds", _) => self.since = Some(number),
+            ("hallpass_rollout_follows_service", _) => self.follows_service = Some(number != 0),
             ("hallpass_would_deny_total", _) => {
                 self.times.insert(who(), number);
             }
@@ -249,6 +255,7 @@ impl Read {
             handlers: self.handlers,
             refused_by_handlers,
             calls: self.calls,
+            follows_service: self.follows_service,
             safe: why_not.is_empty(),
             why_not,
         }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::arguments::{RolloutArguments, by};
 use super::configured::{Configured, Written};
 use super::documents::{Documents, Kept};
-use super::instances::{self, Answer, Instance};
+use super::instances::{self, Instance};
 use super::plan::{Plan, PlannedService};
 use super::record::{Action, Entry, Record};
 use super::step::Step;
@@ -260,7 +260,8 @@ impl View<'_> {
             .instances
             .iter()
             .filter_map(|it| it.answer.as_ref().ok());
-        answers.map(Answer::watched_seconds).min().unwrap_or(0)
+        let watched = answers.map(|it| it.watched_seconds(self.next));
+        watched.min().unwrap_or(0)
     }
 }
 

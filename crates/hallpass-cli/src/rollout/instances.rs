@@ -62,11 +62,15 @@ impl Answer {
         Some(Self { step, service })
     }
 
-    /// The routes that go with the service: those at its own step.
-    pub(crate) fn affected(&self) -> impl Iterator<Item = &Route> {
-        let goes_with =
-            |route: &&Route| Step::of(&route.mode, route.enforced_percent) == Some(self.step);
-        self.service.routes.iter().filter(goes_with)
+    /// The routes whose calls are denied by the step of the service, if `next` is taken. One with a step of its own may be among them: where a
+    /// rule of another table meets it, the strictest step holds. An instance that does not say which these are is taken to have no others.
+    pub(crate) fn affected(&self, next: Option<Step>) -> impl Iterator<Item = &Route> {
+        let is_affected = move |route: &&Route| {
+            let is_there = |step| step == self.step || next.is_some_and(|next| step < next);
+            let step = Step::of(&route.mode, route.enforced_percent);
+            route.follows_service != Some(false) && step.is_some_and(is_there)
+        };
+        self.service.routes.iter().filter(is_affected)
     }
 
     /// Whether no call has come that it had to decide about.
@@ -74,9 +78,9 @@ impl Answer {
         self.service.routes.iter().all(|route| route.calls == 0)
     }
 
-    /// For how long it has been at its step, in seconds.
-    pub(crate) fn watched_seconds(&self) -> u64 {
-        let watched = self.affected().map(|route| route.watched_seconds);
+    /// For how long it has been at its step, by the same rules, in seconds.
+    pub(crate) fn watched_seconds(&self, next: Option<Step>) -> u64 {
+        let watched = self.affected(next).map(|route| route.watched_seconds);
         watched.min().unwrap_or(0)
     }
 }

@@ -63,15 +63,15 @@ impl Verdict {
         }
         // Whoever only begins to count denies nobody.
         if next != Some(Step::Report) {
-            verdict.watched(&answers, watch_seconds);
+            verdict.watched(&answers, next, watch_seconds);
             verdict.counted(&answers, allows_idle);
         }
         // Behind the last step nobody passes any more who would be denied.
         if next.is_some_and(|next| next != Step::Report) {
-            verdict.would_deny(&answers);
-            verdict.handlers(&answers);
+            verdict.would_deny(&answers, next);
+            verdict.handlers(&answers, next);
         }
-        verdict.denied(&answers);
+        verdict.denied(&answers, next);
         verdict
     }
 
@@ -80,9 +80,9 @@ impl Verdict {
         self.why_not.is_empty()
     }
 
-    fn watched(&mut self, answers: &[(&str, &Answer)], watch_seconds: u64) {
+    fn watched(&mut self, answers: &[(&str, &Answer)], next: Option<Step>, watch_seconds: u64) {
         for (url, answer) in answers {
-            let watched = answer.watched_seconds();
+            let watched = answer.watched_seconds(next);
             if watched < watch_seconds {
                 self.why_not.push(format!(
                     "{url} has been watched for {watched} of {watch_seconds} seconds"
@@ -105,18 +105,18 @@ impl Verdict {
     }
 
     /// Calls that get a placeholder where they would be refused.
-    fn handlers(&mut self, answers: &[(&str, &Answer)]) {
+    fn handlers(&mut self, answers: &[(&str, &Answer)], next: Option<Step>) {
         for (url, answer) in answers {
-            let refused = answer.affected().flat_map(|it| &it.refused_by_handlers);
+            let refused = answer.affected(next).flat_map(|it| &it.refused_by_handlers);
             self.why_not
                 .extend(refused.map(|it| format!("{url}: {it}")));
         }
     }
 
     /// Who is denied already, for a person to look at: a step that was wrong shows here.
-    fn denied(&mut self, answers: &[(&str, &Answer)]) {
+    fn denied(&mut self, answers: &[(&str, &Answer)], next: Option<Step>) {
         let mut all = BTreeMap::<(&str, &str), u64>::new();
-        for route in answers.iter().flat_map(|(_, answer)| answer.affected()) {
+        for route in answers.iter().flat_map(|(_, answer)| answer.affected(next)) {
             for (reason, times) in &route.denied_for {
                 *all.entry((&route.route, reason)).or_default() += times;
             }
@@ -128,10 +128,10 @@ impl Verdict {
         }
     }
 
-    fn would_deny(&mut self, answers: &[(&str, &Answer)]) {
+    fn would_deny(&mut self, answers: &[(&str, &Answer)], next: Option<Step>) {
         let mut all = BTreeMap::<(&str, &str, &str), WouldDeny>::new();
         let mut ignored = BTreeMap::<(&str, &str, &str), u64>::new();
-        for route in answers.iter().flat_map(|(_, answer)| answer.affected()) {
+        for route in answers.iter().flat_map(|(_, answer)| answer.affected(next)) {
             for it in &route.would_deny {
                 let who = (it.caller.as_str(), it.reason.as_str(), route.route.as_str());
                 if !it.counts {

@@ -18,7 +18,7 @@ struct RatioLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SinceLabels {
+struct RouteLabels {
     route: Arc<str>,
 }
 
@@ -26,7 +26,8 @@ struct SinceLabels {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RolloutMetrics {
     ratio: Family<RatioLabels, Gauge<f64, AtomicU64>>,
-    since: Family<SinceLabels, Gauge>,
+    since: Family<RouteLabels, Gauge>,
+    follows: Family<RouteLabels, Gauge>,
 }
 
 impl RolloutMetrics {
@@ -38,13 +39,21 @@ impl RolloutMetrics {
         );
         registry.register(
             "hallpass_rollout_since_timestamp_seconds",
-            "Since when a route is rolled out as far as it is",
+            "Since when a route is rolled out as far as it is, by the same rules",
             self.since.clone(),
+        );
+        registry.register(
+            "hallpass_rollout_follows_service",
+            "1 where the step of the service decides about calls of a route",
+            self.follows.clone(),
         );
     }
 
-    /// Shows what holds from now on; what has not changed keeps its time.
-    pub(super) fn show(&self, policy: &Policy, previous: Option<&Policy>, now: UnixTime) {
+    /// Shows what holds from now on; what has not changed keeps its time. `before` is what was shown before, and whether it asks the same of
+    /// the same callers, whatever its steps: what was watched by other rules says nothing of these.
+    pub(super) fn show(&self, policy: &Policy, before: Option<(&Policy, bool)>, now: UnixTime) {
+        let keeps_time = before.is_some_and(|(_, is_same)| is_same);
+        let previous = before.map(|(policy, _)| policy);
         let before = previous.map(Policy::rollouts).unwrap_or_default();
         let current = policy.rollouts();
         for (route, rollout) in &before {
@@ -55,22 +64,29 @@ impl RolloutMetrics {
         }
         for route in before.keys().filter(|route| !current.contains_key(*route)) {
             let route = Arc::clone(route);
-            self.since.remove(&SinceLabels { route });
+            let labels = RouteLabels { route };
+            self.since.remove(&labels);
+            self.follows.remove(&labels);
         }
+        let of_service = policy.routes_of_service();
         for (route, rollout) in &current {
-            if before.get(route) == Some(rollout) {
+            let labels = RouteLabels {
+                route: Arc::clone(route),
+            };
+            let follows = self.follows.get_or_create(&labels);
+            follows.set(i64::from(of_service.contains(route)));
+            drop(follows);
+            if keeps_time && before.get(route) == Some(rollout) {
                 continue;
             }
-            let mode = rollout.mode().name();
-            let labels = RatioLabels {
-                route: Arc::clone(route),
-                mode,
-            };
-            let ratio = self.ratio.get_or_create(&labels);
-            ratio.set(rollout.enforced_ratio());
-            let route = Arc::clone(route);
-            let since = self.since.get_or_create(&SinceLabels { route });
+            let since = self.since.get_or_create(&labels);
             since.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+            let ratio = RatioLabels {
+                route: Arc::clone(route),
+                mode: rollout.mode().name(),
+            };
+            let ratio = self.ratio.get_or_create(&ratio);
+            ratio.set(rollout.enforced_ratio());
         }
     }
 }

@@ -98,6 +98,15 @@ impl Entry {
             && self.pattern.same_paths(&other.pattern)
     }
 
+    /// Whether there may be a request that both are for. Hosts are not compared: that two differ does not say that their patterns do.
+    pub(super) fn may_meet(&self, other: &Self) -> bool {
+        let methods = match (&self.method, &other.method) {
+            (Some(one), Some(another)) => self.is_for(another) || other.is_for(one),
+            _ => true,
+        };
+        methods && self.pattern.may_meet(&other.pattern)
+    }
+
     /// As it is listed. `service` is the mode of rules that name none.
     pub(super) fn line(&self, origin: RuleOrigin, service: Rollout) -> RuleLine {
         let rollout = self.rollout.unwrap_or(service);

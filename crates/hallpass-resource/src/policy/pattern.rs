@@ -197,6 +197,23 @@ impl PathPattern {
         names_them.then(|| self.specificity().split_off(count))
     }
 
+    /// Whether there may be a path that both match.
+    pub(super) fn may_meet(&self, other: &Self) -> bool {
+        let (mut ours, mut others) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (ours.next(), others.next()) {
+                (Some(Segment::Any), _) | (_, Some(Segment::Any)) | (None, None) => return true,
+                (None, Some(_)) | (Some(_), None) => return false,
+                (Some(Segment::OneOrMore), _) | (_, Some(Segment::OneOrMore)) => return true,
+                (
+                    Some(Segment::Literal { decoded: one, .. }),
+                    Some(Segment::Literal { decoded: other, .. }),
+                ) if one != other => return false,
+                _ => {}
+            }
+        }
+    }
+
     /// Whether both match exactly the same paths (names of segments do not count).
     pub(super) fn same_paths(&self, other: &Self) -> bool {
         self.segments == other.segments

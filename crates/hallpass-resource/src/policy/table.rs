@@ -1,5 +1,7 @@
 //! Rule tables and the lookup of the rules for one request.
 
+mod reach;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

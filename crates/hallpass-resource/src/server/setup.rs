@@ -17,7 +17,7 @@ use crate::challenge::Challenger;
 use crate::dpop::ProofRules;
 use crate::error::{SetupError, SetupProblem};
 use crate::introspection::Introspection;
-use crate::judge::Judge;
+use crate::judge::{DecidedBy, Judge};
 use crate::key_source::{KeyLimits, KeySource};
 use crate::mesh::Peers;
 use crate::metadata::Metadata;
@@ -148,8 +148,10 @@ impl Setup {
         let writes_identity_headers = code
             .writes_identity_headers
             .unwrap_or(jwt.identity_headers == IdentityHeaders::Set);
+        let policy = Policy::new(rules, Rollout::new(mode, enforced), problems);
         let judge = Judge {
-            policy: Policy::new(rules, Rollout::new(mode, enforced), problems),
+            decided_by: DecidedBy::new(policy.demands(), settings),
+            policy,
             sorting: Sorting::new(&code.realm),
             issuers,
             challenger: Challenger::new(&code.realm, metadata.as_ref().map(Metadata::address)),

@@ -220,6 +220,89 @@ async fn a_reload_changes_the_percentage_and_the_metrics_say_so() {
     assert!(!text.contains("mode=\"enforce\"} 0.1"), "{text}");
 }
 
+/// What was watched by other rules says nothing about these.
+#[tokio::test]
+async fn a_reload_that_changes_who_is_denied_begins_the_watch_anew_and_one_that_does_not_keeps_it()
+{
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    let mut settings = SecuritySettings::default();
+    let rule = |pattern: &str, rule: Rule| RouteRule::new(pattern.parse().unwrap(), rule);
+    settings.internal_jwt.routes = vec![rule("/stock/**", Rule::Authenticated)];
+    app.server.apply(&settings).unwrap();
+    let since = |route: &str| {
+        app.metric(&format!(
+            "hallpass_rollout_since_timestamp_seconds{{route=\"{route}\"}}"
+        ))
+    };
+    let mut began = since("/stock/**");
+    let mut apply = |settings: &SecuritySettings, begins: bool, what: &str| {
+        clock.advance(std::time::Duration::from_secs(60));
+        app.server.apply(settings).unwrap();
+        let now = since("/stock/**");
+        assert_eq!(now > began, begins, "{what}: {now} after {began}");
+        began = now;
+    };
+    let scope = Rule::all_scopes("stock.write".parse().unwrap());
+    settings.internal_jwt.routes = vec![rule("/stock/**", scope.clone())];
+    apply(&settings, true, "a scope is demanded");
+    settings.internal_jwt.routes = vec![rule("/stock/**", scope.clone()).roles(["clerk"])];
+    apply(&settings, true, "a role is demanded");
+    settings.internal_jwt.audit_file = Some("audit.jsonl".into());
+    settings.internal_jwt.denied.clients = vec!["stolen".parse().unwrap()];
+    apply(&settings, false, "neither denies anybody who is to pass");
+    let other = rule("/other", Rule::Authenticated).mode(Mode::Report);
+    settings.internal_jwt.routes.push(other.clone());
+    apply(&settings, true, "a rule more");
+    settings.internal_jwt.routes[1] = other.mode(Mode::Enforce);
+    apply(&settings, false, "the step of another route");
+    settings.internal_jwt.leeway = std::time::Duration::from_secs(1);
+    apply(&settings, true, "which tokens are good");
+    settings.max_token_bytes -= 1;
+    apply(&settings, true, "how long tokens may be");
+    settings.permit_all = true;
+    apply(&settings, true, "nobody is judged");
+    settings.permit_all = false;
+    apply(&settings, true, "and is again");
+}
+
+#[tokio::test]
+async fn the_metrics_say_which_routes_the_step_of_the_service_decides_about() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let rule = |pattern: &str| RouteRule::new(pattern.parse().unwrap(), Rule::Authenticated);
+    let mut settings = SecuritySettings::default();
+    settings.internal_jwt.mode = Mode::Report;
+    settings.internal_jwt.routes = vec![
+        rule("/jobs/nightly").mode(Mode::Report),
+        rule("/stock/**").mode(Mode::Report),
+    ];
+    settings.internal_jwt.internal_only.paths = vec!["/jobs/**".parse().unwrap()];
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    app.server.apply(&settings).unwrap();
+    let follows = |route: &str| {
+        app.metric(&format!(
+            "hallpass_rollout_follows_service{{route=\"{route}\"}}"
+        ))
+    };
+    for (route, expected) in [
+        ("none", 1.0),
+        ("/jobs/**", 1.0),
+        ("/jobs/nightly", 1.0),
+        ("/stock/**", 0.0),
+    ] {
+        assert_eq!(follows(route), expected, "{route}");
+    }
+    settings.internal_jwt.internal_only.mode = Some(Mode::Report);
+    app.server.apply(&settings).unwrap();
+    assert_eq!(
+        follows("/jobs/nightly"),
+        0.0,
+        "no rule that meets it inherits"
+    );
+}
+
 #[tokio::test]
 async fn who_would_be_denied_is_counted_by_name_and_never_a_user() {
     let log = Log::capture();

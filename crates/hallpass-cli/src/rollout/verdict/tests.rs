@@ -99,20 +99,43 @@ fn an_instance_that_cannot_be_asked_or_is_elsewhere_or_new_is_a_reason_each() {
     assert_eq!(found.why_not, expected);
 }
 
-#[test]
-fn a_route_with_a_step_of_its_own_is_none_of_this() {
+/// Metrics of an instance at 10 %, with a route in `report` of its own, whose rule the service's may meet or not.
+fn with_own_route(follows: &str) -> String {
     let calls = text("enforce", "0.1", 100, Some(("/own", 5)));
-    let found = verdict(
-        Step::Enforce(10),
-        Some(Step::Enforce(50)),
-        &[instance(1, &calls, &[])],
+    let own = "hallpass_rollout_ratio{route=\"/own\",mode=\"enforce\"} 1.0";
+    assert!(calls.contains(own), "{calls}");
+    calls.replace(
+        own,
+        &format!("hallpass_rollout_ratio{{route=\"/own\",mode=\"report\"}} 0.0\n{follows}"),
+    )
+}
+
+#[test]
+fn a_route_with_a_step_of_its_own_counts_unless_the_step_of_the_service_cannot_reach_it() {
+    let reasons = |follows: &str| {
+        let one = instance(1, &with_own_route(follows), &[]);
+        verdict(Step::Enforce(10), Some(Step::Enforce(50)), &[one]).why_not
+    };
+    assert_eq!(
+        reasons("hallpass_rollout_follows_service{route=\"/own\"} 0"),
+        [""; 0]
     );
-    assert!(found.is_safe(), "{found:?}");
+    for said in ["hallpass_rollout_follows_service{route=\"/own\"} 1", ""] {
+        let found = reasons(said);
+        assert!(
+            found.len() == 1 && found[0].starts_with("web would be denied at /own"),
+            "{said}: {found:?}"
+        );
+    }
+    // What is enforced further already is not enforced further by this.
+    let calls = text("enforce", "0.1", 100, Some(("/own", 5)));
     let one = instance(1, &calls, &[]);
     let own: Vec<_> = others(one.answer.as_ref().unwrap())
         .map(|(route, step)| (route.route.clone(), step))
         .collect();
     assert_eq!(own, [("/own".to_owned(), Step::LAST)]);
+    let found = verdict(Step::Enforce(10), Some(Step::Enforce(50)), &[one]);
+    assert!(found.is_safe(), "{found:?}");
 }
 
 #[test]

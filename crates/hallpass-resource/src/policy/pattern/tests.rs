@@ -121,3 +121,32 @@ fn a_pattern_says_when_it_matches_by_one_reading_alone() {
     let hidden = NormalPath::parse_allowing("/a%2Fb", allowed).unwrap();
     assert_eq!(below.reading(&hidden), PathReading::Differ);
 }
+
+#[test]
+fn patterns_meet_where_a_path_fits_both() {
+    let pattern = |text: &str| text.parse::<PathPattern>().unwrap();
+    for (one, other, meet) in [
+        ("/a", "/a", true),
+        ("/a", "/b", false),
+        ("/a", "/a/b", false),
+        ("/a", "/a/**", true),
+        ("/a", "/a/{*rest}", false),
+        ("/a/b", "/a/{*rest}", true),
+        ("/{x}/b", "/a/*", true),
+        ("/{x}/b", "/a/c", false),
+        ("/**", "/a/c", true),
+        ("/a/**", "/b/**", false),
+        ("/%61", "/a", true),
+    ] {
+        assert_eq!(
+            pattern(one).may_meet(&pattern(other)),
+            meet,
+            "{one} {other}"
+        );
+        assert_eq!(
+            pattern(other).may_meet(&pattern(one)),
+            meet,
+            "{other} {one}"
+        );
+    }
+}
