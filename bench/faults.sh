@@ -109,7 +109,7 @@ done 3<"$folder/rows"
 fault replicas-killed postgres replicas --seconds "$seconds"
 fault roll-out '' roll-out "$step"
 fault certificates '' certificate-rotation --seconds "$seconds"
-fault authority '' mutual-tls --seconds 1 --rounds 1 ${quick:+--rotations 10}
+fault authority '' mutual-tls --seconds 1 --rounds 1
 fault revocation '' revocation ${quick:+--samples 10}
 fault hostile-client '' soak "$minutes"
 
