@@ -31,6 +31,25 @@ fn values<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// A machine has as many of them as programs.
+#[test]
+fn a_sidecar_with_a_name_is_a_sidecar_with_files_of_its_own() {
+    let named = unit("sidecar@");
+    let alone = unit("sidecar");
+    let of_one = named
+        .replace("sidecar of %i:", "sidecar:")
+        .replace("sidecar-%i", "sidecar");
+    assert_eq!(of_one, alone);
+    let places = [
+        "/sidecar-%i.yaml",
+        "/sidecar-%i.env",
+        "=hallpass-sidecar-%i",
+    ];
+    for place in places {
+        assert_eq!(named.matches(place).count(), 1, "{place}");
+    }
+}
+
 /// Killed at the end.
 struct Server(Child);
 
