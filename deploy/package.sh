@@ -95,6 +95,10 @@ for shell in bash zsh fish; do
     "$hallpass" completions "$shell" >"$common/share/$file"
 done
 install -m 0644 "$root/deploy/debian/copyright" "$common/share/doc/hallpass/copyright"
+install -d "$common/share/hallpass/prometheus/rules"
+install -m 0644 "$root"/deploy/prometheus/rules/*.yaml "$common/share/hallpass/prometheus/rules"
+# docs/first-estate.md: files to copy to /etc, and what its two programs serve.
+(cd "$root/deploy" && find first-estate -type f -exec install -D -m 0644 {} "$common/share/hallpass/{}" \;)
 gzip -9nc "$root/CHANGELOG.md" >"$common/share/doc/hallpass/changelog.gz"
 if [ "$sbom" = yes ]; then
     features=$("$hallpass" --version | sed -n 's/^features //p')
