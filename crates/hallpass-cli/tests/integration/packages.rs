@@ -3,6 +3,7 @@
 
 mod bare;
 mod container;
+mod first_estate;
 mod kubernetes;
 mod made;
 mod manifests;

@@ -6,7 +6,7 @@ mod named;
 mod places;
 mod roll_out;
 mod session;
-mod shown;
+pub(crate) mod shown;
 mod typed;
 mod yaml;
 

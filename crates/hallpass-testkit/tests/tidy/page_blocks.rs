@@ -63,6 +63,7 @@ const ROWS: &[(&str, &str, How)] = &[
     ("docs/doctor.md", "sh", By(&["each_command_that_a_page_names_exists_with_its_options"])),
     ("docs/exchange.md", "rust", By(&["services_act_for_a_user_of_spring_authorization_server_and_each_sees_who_and_for_whom"])),
     ("docs/exchange.md", "sh", By(&["services_act_for_a_user_of_keycloak_as_the_page_says"])),
+    ("docs/first-estate.md", "sh", By(&["a_bare_debian_becomes_an_estate_by_the_commands_of_the_page"])),
     ("docs/frameworks.md", "rust", By(&["a_handler_sees_the_caller_in_a_single_response_and_in_each_message_of_a_stream", "actix_web_serves_verified_callers_and_nobody_else"])),
     ("docs/gateway.md", "sh", By(&[YAML, "a_request_reaches_its_service_once_with_who_calls"])),
     ("docs/getting-started.md", "rust", By(&["code_in_the_readme_is_cut_from_an_example_that_runs"])),

@@ -11,14 +11,14 @@ use super::made::{Made, is_installed, room, said, skip};
 const NEXT: &str = "99.0.0";
 
 /// A Debian with what is essential in it, removed at the end.
-struct Debian {
+pub(super) struct Debian {
     folder: tempfile::TempDir,
     _room: MutexGuard<'static, ()>,
 }
 
 impl Debian {
-    /// `None`, said loudly, where none can be made.
-    fn bare() -> Option<Self> {
+    /// By the words of mmdebstrap for what is in it. `None`, said loudly, where none can be made.
+    pub(super) fn bare(variant: &str) -> Option<Self> {
         let is_root = fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0);
         if !is_root || !is_installed("mmdebstrap") {
             return skip("a bare Debian needs mmdebstrap, and root");
@@ -33,11 +33,7 @@ impl Debian {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut make = Command::new("mmdebstrap");
         // The executable of tests is not static; what it links is essential, but for this.
-        make.args([
-            "--mode=root",
-            "--variant=essential",
-            "--include=passwd,libgcc-s1",
-        ]);
+        make.args(["--mode=root", variant, "--include=passwd,libgcc-s1"]);
         make.arg(release).arg(folder.path().join("root"));
         match make.output() {
             Ok(output) if output.status.success() => Some(Self {
@@ -52,7 +48,7 @@ impl Debian {
         }
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.folder
             .path()
             .join("root")
@@ -105,7 +101,9 @@ fn the_package_is_installed_upgraded_removed_and_purged() {
     let Some(package) = made.package() else {
         return;
     };
-    let Some(debian) = Debian::bare() else { return };
+    let Some(debian) = Debian::bare("--variant=essential") else {
+        return;
+    };
 
     installs(&debian, &package);
     let next = Made::anew("next", &["--without-sbom", "--package-version", NEXT]);
