@@ -32,6 +32,8 @@ impl Edge {
             encoded: service.security.paths.allow_encoded,
         };
         let gateway = GatewayServer::start(gateway, &of_gateway).await?;
+        // The gateway shows what it counts itself; decisions, keys and deny-lists are counted by what it asks.
+        gateway.register_metrics(|registry| hallpass.metrics().register(registry));
         let address = gateway.local_addrs().first().copied();
         Ok(Self {
             address: address.ok_or("the gateway listens nowhere")?,

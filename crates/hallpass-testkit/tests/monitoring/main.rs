@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod dashboards;
 #[cfg(test)]
+mod fired;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod rules;
