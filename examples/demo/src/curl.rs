@@ -27,7 +27,13 @@ pub(crate) fn lines(estate: &Estate) -> Result<String, BoxError> {
         "    -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d subject_token=$TOKEN \\".to_owned(),
         "    -d subject_token_type=urn:ietf:params:oauth:token-type:access_token -d audience=logistics-service \\".to_owned(),
         format!("    http://{issuer}/oauth2/token | grep -o 'eyJ[^\"]*')"),
-        "  cargo run --quiet --package hallpass-cli -- token inspect \"$EXCHANGED\"".to_owned(),
+        "  cargo run --quiet --package hallpass-cli -- token inspect \"$EXCHANGED\"\n".to_owned(),
+        "What each counts, for Prometheus (deploy/prometheus):\n".to_owned(),
+        format!("  issuer   http://{issuer}/metrics"),
+        format!("  gateway  http://{}/metrics", estate.edge.management_address()),
+        format!("  service  http://{orders}/metrics"),
+        format!("  service  http://{system}/metrics"),
+        format!("  service  http://{}/metrics", estate.shop.carrier_address()),
     ]
     .join("\n"))
 }

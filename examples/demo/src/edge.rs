@@ -47,6 +47,11 @@ impl Edge {
         self.address
     }
 
+    /// Where health and metrics are.
+    pub(crate) const fn management_address(&self) -> SocketAddr {
+        self.gateway.management_addr()
+    }
+
     pub(crate) async fn stop(self) -> Result<(), BoxError> {
         let limit = Duration::from_secs(1);
         Ok(self.gateway.shutdown_within(limit).await?)

@@ -7,7 +7,12 @@ mod built;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+#[path = "../../../../crates/hallpass-testkit/tests/monitoring/programs.rs"]
+mod programs;
+#[cfg(test)]
 mod roll_out;
+#[cfg(test)]
+mod watched;
 
 use std::io::{BufRead, BufReader};
 

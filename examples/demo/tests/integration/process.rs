@@ -61,6 +61,17 @@ pub(crate) async fn get(url: &str, token: &str) -> u16 {
     transport.oneshot(request).await.unwrap().status().as_u16()
 }
 
+/// Status of a request for a token with a secret that nobody has.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn guess(url: &str) -> u16 {
+    let request =
+        http::Request::post(url).header("content-type", "application/x-www-form-urlencoded");
+    let form = "grant_type=client_credentials&client_id=nobody&client_secret=guessed";
+    let request = request.body(Body::from(form.as_bytes().to_vec())).unwrap();
+    let transport = HttpTransport::new().unwrap();
+    transport.oneshot(request).await.unwrap().status().as_u16()
+}
+
 pub(crate) fn is_running(id: u32) -> bool {
     kill("0", id)
 }
