@@ -92,13 +92,17 @@ impl Table {
     }
 
     pub(super) fn slots(&self, hash: u64) -> Slots<'_> {
-        let slot = |half: u64| {
-            let half = usize::try_from(half).unwrap_or_default();
-            self.slots.get(half % self.slots.len().max(1))
+        let number = self.slots.len().max(1);
+        let place = |half: u64| usize::try_from(half).unwrap_or_default() % number;
+        let one = place(hash & u64::from(u32::MAX));
+        // Never the same one twice, from which each attempt would be taken twice.
+        let other = match place(hash >> 32) {
+            same if same == one => (same + 1) % number,
+            other => other,
         };
         Slots {
             rate: self.rate,
-            slots: [slot(hash & u64::from(u32::MAX)), slot(hash >> 32)],
+            slots: [one, other].map(|place| self.slots.get(place)),
         }
     }
 }
@@ -136,4 +140,26 @@ impl Slots<'_> {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also where the hash finds one slot twice.
+    #[test]
+    fn a_name_has_all_its_attempts_wherever_its_slots_are() {
+        let table = Table::new(Rate::new(20, Duration::from_secs(1)), 4);
+        let now = Duration::from_secs(1_000);
+        for (one, other) in (0_u64..4).flat_map(|one| (0_u64..4).map(move |other| (one, other))) {
+            let slots = table.slots(other << 32 | one);
+            slots.refill();
+            let attempts = (0..100).take_while(|_| {
+                let is_let_in = slots.check(now).is_ok();
+                slots.take(now);
+                is_let_in
+            });
+            assert_eq!(attempts.count(), 20, "{one} {other}");
+        }
+    }
 }
