@@ -53,6 +53,9 @@ pub enum FileError {
     /// A pipe that nobody has written to and closed in time.
     #[error("it is a pipe, and within 5 seconds nobody has written to it and closed it")]
     Silent,
+    /// Whoever has written its name may have no file read here: it was not looked for.
+    #[error("no file is read here")]
+    NotRead,
     /// The process has no descriptor left to open it with.
     #[error(
         "the file cannot be read: too many files and connections are open; raise the limit (`ulimit -n`, `LimitNOFILE`)"

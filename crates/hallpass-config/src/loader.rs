@@ -62,6 +62,7 @@ pub struct Loader {
     documents: Vec<Document>,
     variables: Option<Variables>,
     flags: Vec<(String, Secret)>,
+    opens_no_file: bool,
 }
 
 impl Loader {
@@ -72,7 +73,15 @@ impl Loader {
             documents: Vec::new(),
             variables: None,
             flags: Vec::new(),
+            opens_no_file: false,
         }
+    }
+
+    /// Opens no file, whichever a source names: that is a problem, the same for one that is there and one that is not. For texts of somebody who may
+    /// not know what files this machine has.
+    pub fn without_files(mut self) -> Self {
+        self.opens_no_file = true;
+        self
     }
 
     /// Adds a YAML file of at most [`MAX_SOURCE_BYTES`]. Files that it names are relative to its folder.
@@ -163,7 +172,10 @@ impl Loader {
         &self,
         is_read: impl Fn(Option<&Key>) -> bool,
     ) -> (Result<Loaded<T>, Problems>, Sources) {
-        let report = Report::default();
+        let report = match self.opens_no_file {
+            true => Report::without_files(),
+            false => Report::default(),
+        };
         let settings = self.read_keys(is_read, &report);
         let sources = report.take_sources();
         let notes = report.take_notes();

@@ -28,6 +28,7 @@ pub(crate) struct Report {
     /// Roots of other programs that are read here.
     adopted: RefCell<HashSet<String>>,
     sources: RefCell<Sources>,
+    opens_no_file: bool,
 }
 
 /// Something that was not read.
@@ -63,6 +64,14 @@ pub(crate) struct EffectiveValue {
 }
 
 impl Report {
+    /// One whose readers open no file.
+    pub(crate) fn without_files() -> Self {
+        Self {
+            opens_no_file: true,
+            ..Self::default()
+        }
+    }
+
     /// Notes a problem. `message` must not hold a value.
     pub(crate) fn problem(&self, place: &Place, path: &str, message: impl Into<String>) {
         self.suggest(place, path, message, None);
@@ -156,7 +165,10 @@ impl Report {
         path: &Path,
         max_bytes: usize,
     ) -> Result<Zeroizing<Vec<u8>>, FileError> {
-        self.sources.borrow_mut().read(path, max_bytes)
+        match self.opens_no_file {
+            true => Err(FileError::NotRead),
+            false => self.sources.borrow_mut().read(path, max_bytes),
+        }
     }
 
     /// The files that were read so far; they are forgotten here.
