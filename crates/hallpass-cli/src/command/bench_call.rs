@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::Args;
 use hallpass::Hallpass;
 use hallpass::client::{BearerLayer, BearerService, CallError, Identity, TokenError, TokenHandle};
@@ -60,7 +61,7 @@ struct Caller {
     url: Uri,
     method: Method,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
     http2: Http2,
     way: Way,
 }
@@ -121,7 +122,7 @@ impl BenchCall {
             url: self.url.clone(),
             method: self.method.clone(),
             headers,
-            body: self.body_file.as_deref().map_or(Ok(Vec::new()), body)?,
+            body: self.body_file.as_deref().map_or(Ok(Bytes::new()), body)?,
             http2: if self.http2 {
                 Http2::Always
             } else {
@@ -216,11 +217,11 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     Ok((name, value))
 }
 
-fn body(file: &Path) -> Result<Vec<u8>, Failure> {
+fn body(file: &Path) -> Result<Bytes, Failure> {
     let input = input::read(file, MAX_BODY_BYTES)?;
     match input.cut {
         true => Err(Failure::usage("--body-file has more than 1 MiB")),
-        false => Ok(input.bytes),
+        false => Ok(input.bytes.into()),
     }
 }
 
