@@ -1,9 +1,8 @@
 //! One alert on its whole way: a service that lets everybody in, Prometheus, Alertmanager, and a webhook.
 
-use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use axum::routing::{get, post};
@@ -13,13 +12,14 @@ use hallpass::{Hallpass, Settings};
 use hallpass_testkit::TestServer;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{interval, timeout};
+use tokio::task::block_in_place;
+use tokio::time::timeout;
 
 use crate::programs::{deploy, program};
+use crate::server::Server;
 
 /// For all of it, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_reaches_the_webhook_with_its_place_in_the_runbook() {
@@ -37,9 +37,8 @@ async fn an_alert_reaches_the_webhook_with_its_place_in_the_runbook() {
     let webhook = TestServer::start(Router::new().route("/pages", page)).await;
     let webhook = webhook.unwrap();
 
-    let at_manager = free_port();
-    let _manager = start_alertmanager(alertmanager, folder.path(), &webhook, at_manager).await;
-    let _prometheus = start_prometheus(prometheus, folder.path(), &service, at_manager).await;
+    let manager = start_alertmanager(alertmanager, folder.path(), &webhook);
+    let _prometheus = start_prometheus(prometheus, folder.path(), &service, manager.address);
 
     let ours = async {
         loop {
@@ -82,12 +81,7 @@ async fn open_service() -> TestServer {
 }
 
 /// By the sample, with the webhook of this test, and without the pause in which it collects.
-async fn start_alertmanager(
-    mut command: Command,
-    folder: &Path,
-    webhook: &TestServer,
-    port: u16,
-) -> Running {
+fn start_alertmanager(mut command: Command, folder: &Path, webhook: &TestServer) -> Server {
     let sample = std::fs::read_to_string(deploy().join("prometheus/alertmanager.yaml")).unwrap();
     let ours = changed(&sample, "http://127.0.0.1:9095", &webhook.url(""));
     let ours = changed(&ours, "group_wait: 5s", "group_wait: 0s");
@@ -96,75 +90,38 @@ async fn start_alertmanager(
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.path={}", folder.join("am").display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
         // Without a value it opens no port for others of its kind.
         .arg("--cluster.listen-address=");
-    Running::start(command, &folder.join("alertmanager.log"), port).await
+    block_in_place(|| Server::start(command, &folder.join("alertmanager.log")))
 }
 
 /// With the rules as they are delivered, evaluated each second.
-async fn start_prometheus(
+fn start_prometheus(
     mut command: Command,
     folder: &Path,
     service: &TestServer,
-    at_manager: u16,
-) -> Running {
+    manager: SocketAddr,
+) -> Server {
     let rules = deploy().join("prometheus/rules/*.yaml");
     let configuration = format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: ['{}']\n\
-         alerting: {{ alertmanagers: [ {{ static_configs: [ {{ targets: ['127.0.0.1:{at_manager}'] }} ] }} ] }}\n\
+         alerting: {{ alertmanagers: [ {{ static_configs: [ {{ targets: ['{manager}'] }} ] }} ] }}\n\
          scrape_configs:\n- job_name: open-service\n  static_configs: [ {{ targets: ['{}'], labels: {{ role: service }} }} ]\n",
         rules.display(),
         service.address(),
     );
     let file = folder.join("prometheus.yaml");
     std::fs::write(&file, configuration).unwrap();
-    let port = free_port();
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!(
             "--storage.tsdb.path={}",
             folder.join("tsdb").display()
-        ))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    Running::start(command, &folder.join("prometheus.log"), port).await
+        ));
+    block_in_place(|| Server::start(command, &folder.join("prometheus.log")))
 }
 
 fn changed(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "the sample has no {from} any more");
     text.replace(from, to)
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// A program, killed when dropped.
-struct Running(Child);
-
-impl Running {
-    async fn start(mut command: Command, log: &Path, port: u16) -> Self {
-        let file = File::create(log).unwrap();
-        let command = command.stdin(Stdio::null());
-        let command = command.stdout(file.try_clone().unwrap()).stderr(file);
-        let running = Self(command.spawn().unwrap());
-        let listens = async {
-            let mut again = interval(BETWEEN_LOOKS);
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                again.tick().await;
-            }
-        };
-        if timeout(PATIENCE, listens).await.is_err() {
-            panic!("{}", std::fs::read_to_string(log).unwrap());
-        }
-        running
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
 }

@@ -8,3 +8,5 @@ mod fired;
 mod programs;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod server;

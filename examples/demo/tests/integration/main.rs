@@ -12,6 +12,9 @@ mod programs;
 #[cfg(test)]
 mod roll_out;
 #[cfg(test)]
+#[path = "../../../../crates/hallpass-testkit/tests/monitoring/server.rs"]
+mod server;
+#[cfg(test)]
 mod watched;
 
 use std::io::{BufRead, BufReader};

@@ -105,9 +105,17 @@ fn all_that_rules_and_dashboards_ask_for_is_there() {
     let expressions: Vec<Expression> = rules.into_iter().chain(dashboards()).collect();
     let clock = SystemClock::new();
     let end = clock.monotonic() + PATIENCE;
+    let mut left: Vec<&Expression> = expressions.iter().collect();
     loop {
-        let missing = missing(&prometheus, &expressions);
-        if missing.is_empty() {
+        let mut missing = Vec::new();
+        // What was seen once is not asked for again.
+        left.retain(|it| {
+            let of_it = missing_of(it, &prometheus);
+            let is_seen = of_it.is_empty();
+            missing.extend(of_it);
+            !is_seen
+        });
+        if left.is_empty() {
             break;
         }
         assert!(
@@ -117,7 +125,7 @@ fn all_that_rules_and_dashboards_ask_for_is_there() {
         );
         thread::park_timeout(Duration::from_millis(500));
     }
-    drop(load);
+    load.end();
     for (selector, _why) in NOT_HERE {
         let asks = |it: &Expression| it.text.contains(selector);
         assert!(
@@ -127,25 +135,21 @@ fn all_that_rules_and_dashboards_ask_for_is_there() {
     }
 }
 
-/// What was asked for and is not there: series of the estate, and what is recorded or drawn from them.
-fn missing(prometheus: &Prometheus, expressions: &[Expression]) -> Vec<String> {
-    let mut missing = Vec::new();
-    for it in expressions {
-        let absent: Vec<String> = it
-            .selectors()
-            .into_iter()
-            .filter(|selector| !prometheus.has_series(selector))
-            .collect();
-        let excused = |selector: &String| NOT_HERE.iter().any(|(not, _)| selector.starts_with(not));
-        let unexcused = absent.iter().filter(|selector| !excused(selector));
-        missing.extend(unexcused.map(|selector| format!("{}: {selector}", it.place)));
-        // An alert of an estate that is well has nothing to say.
-        if absent.is_empty() && !it.is_alert && !prometheus.has_result(&it.text) {
-            missing.push(format!("{}: {}", it.place, it.text));
-        }
+/// What is asked for and is not there: series of the estate, and what is recorded or drawn from them.
+fn missing_of(it: &Expression, prometheus: &Prometheus) -> Vec<String> {
+    let selectors = it.selectors().into_iter();
+    let absent: Vec<_> = selectors
+        .filter(|selector| !prometheus.has_series(selector))
+        .collect();
+    let excused = |selector: &&String| NOT_HERE.iter().any(|(not, _)| selector.starts_with(not));
+    let unexcused = absent.iter().filter(|selector| !excused(selector));
+    let mut missing: Vec<_> = unexcused
+        .map(|selector| format!("{}: {selector}", it.place))
+        .collect();
+    // An alert of an estate that is well has nothing to say.
+    if absent.is_empty() && !it.is_alert && !prometheus.has_result(&it.text) {
+        missing.push(format!("{}: {}", it.place, it.text));
     }
-    missing.sort_unstable();
-    missing.dedup();
     missing
 }
 
@@ -162,8 +166,11 @@ fn said(demo: &mut Demo) -> Vec<String> {
     said
 }
 
-/// Customers, and somebody who guesses, until it is dropped.
-struct Load(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
+/// Customers, and somebody who guesses, until it is ended or dropped.
+struct Load {
+    ends: mpsc::Sender<()>,
+    calls: thread::JoinHandle<()>,
+}
 
 impl Load {
     fn begin([orders, tokens]: [String; 2], token: String) -> Self {
@@ -175,14 +182,13 @@ impl Load {
                 assert!([401, 429].contains(&guess(&tokens)));
             }
         });
-        Self(Some(ends), Some(calls))
+        Self { ends, calls }
     }
-}
 
-impl Drop for Load {
-    fn drop(&mut self) {
-        drop(self.0.take());
-        let _panicked = self.1.take().map(thread::JoinHandle::join);
+    /// Panics when a call did not become what it should.
+    fn end(self) {
+        drop(self.ends);
+        self.calls.join().unwrap();
     }
 }
 

@@ -1,12 +1,8 @@
 //! A real Prometheus with the rules that are delivered.
 
-use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::fs;
+use std::process::Command;
 
-use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::upstream::{Body, HttpTransport};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -15,8 +11,7 @@ use tower::ServiceExt as _;
 
 use super::expressions::Expression;
 use crate::programs::deploy;
-
-const START: Duration = Duration::from_secs(60);
+use crate::server::Server;
 
 /// What is scraped.
 #[derive(Debug)]
@@ -25,10 +20,8 @@ pub(super) struct Target {
     pub(super) address: String,
 }
 
-/// Killed when dropped.
 pub(super) struct Prometheus {
-    process: Child,
-    url: String,
+    server: Server,
     _folder: TempDir,
 }
 
@@ -50,36 +43,14 @@ impl Prometheus {
         }
         let file = folder.path().join("prometheus.yaml");
         fs::write(&file, configuration).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let log_file = folder.path().join("log");
-        let log = File::create(&log_file).unwrap();
-        let command = command
+        let data = folder.path().join("data");
+        command
             .arg(format!("--config.file={}", file.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.path().join("data").display()
-            ))
-            .arg(format!("--web.listen-address={address}"));
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let started = Self {
-            process: command.stderr(log).spawn().unwrap(),
-            url: format!("http://{address}"),
+            .arg(format!("--storage.tsdb.path={}", data.display()));
+        Self {
+            server: Server::start(command, &folder.path().join("log")),
             _folder: folder,
-        };
-        let clock = SystemClock::new();
-        let end = clock.monotonic() + START;
-        let ready = format!("{}/-/ready", started.url);
-        // It listens before it has read everything.
-        let is_ready =
-            || TcpStream::connect(address).is_ok() && body(&ready).ends_with(b"is Ready.\n");
-        while !is_ready() {
-            let log = || fs::read_to_string(&log_file).unwrap();
-            assert!(clock.monotonic() < end, "{}", log());
-            thread::park_timeout(Duration::from_millis(50));
         }
-        started
     }
 
     /// Every rule, as it has read them.
@@ -106,18 +77,11 @@ impl Prometheus {
     }
 
     fn ask(&self, path: &str) -> Value {
-        let url = format!("{}{path}", self.url);
+        let url = format!("http://{}{path}", self.server.address);
         let said = body(&url);
         let document: Value = serde_json::from_slice(&said).unwrap();
         assert_eq!(document["status"], "success", "{url}: {document}");
         document
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ended = self.process.kill();
-        let _reaped = self.process.wait();
     }
 }
 
