@@ -182,11 +182,19 @@ fn services_policies_and_budgets_name_what_the_pods_have() {
         }
         for monitor in manifests.of_kind("ServiceMonitor") {
             // Of a kind that no schema here knows: exactly this.
+            let role = json!({
+                "sourceLabels": ["__meta_kubernetes_service_label_app_kubernetes_io_name"],
+                "regex": "hallpass-(.+)",
+                "targetLabel": "role",
+            });
             let wanted = json!({
                 "selector": { "matchLabels": { "app.kubernetes.io/part-of": "hallpass" } },
-                "endpoints": [{ "port": "management", "path": "/metrics", "interval": "15s" }],
+                "endpoints": [{ "port": "management", "path": "/metrics", "interval": "15s", "relabelings": [role] }],
             });
             assert_eq!(monitor["spec"], wanted);
+            // What is left of it is what alerts ask for.
+            let name = service["metadata"]["labels"]["app.kubernetes.io/name"].as_str();
+            assert!(matches!(name, Some("hallpass-issuer" | "hallpass-gateway")));
             assert_eq!(
                 service["metadata"]["labels"]["app.kubernetes.io/part-of"],
                 "hallpass"
