@@ -4,6 +4,7 @@ mod carried;
 mod decided_by;
 mod outcome;
 mod rollout_metrics;
+mod verifier_info;
 mod would_deny;
 
 use std::sync::Arc;
@@ -175,6 +176,7 @@ impl Judge {
         let before = previous.map(|it| (&it.policy, it.decided_by == self.decided_by));
         let (rollout, now) = (&self.decisions.rollout, self.verifier.now());
         rollout.show(&self.policy, before, now);
+        self.decisions.info.show(&self.issuers);
         self.decisions.dev_bypass.set(i64::from(self.permit_all));
         if self.permit_all && previous.is_none_or(|it| !it.permit_all) {
             tracing::warn!(

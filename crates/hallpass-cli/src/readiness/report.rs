@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::advice::advice;
 use super::exposition::{Sample, samples};
+use super::identity::{INFO, Identity};
 use crate::moment;
 
 /// What counts.
@@ -29,6 +30,8 @@ pub(crate) struct Service {
     /// What speaks against going on, whatever the routes say.
     pub(crate) why_not: Vec<String>,
     pub(crate) routes: Vec<Route>,
+    #[serde(skip)]
+    pub(crate) identity: Identity,
 }
 
 /// One route.
@@ -97,6 +100,7 @@ impl Service {
     pub(crate) fn read(source: &str, text: &str, terms: &Terms) -> Option<Self> {
         let mut routes = BTreeMap::<String, Read>::new();
         let mut why_not = Vec::new();
+        let mut identity = Identity::default();
         for sample in samples(text, "hallpass_") {
             match sample {
                 Ok(sample) if is_ours(&sample.name) => {
@@ -106,6 +110,7 @@ impl Service {
                 Ok(it) if it.name == BYPASS && it.value != 0.0 => why_not.push(
                     "security.permit-all is on: nobody is judged, so nobody is counted".to_owned(),
                 ),
+                Ok(it) if it.name == INFO => identity.take(&it),
                 Ok(_) => {}
                 Err(line) => why_not.push(format!("line {line} of its metrics cannot be read")),
             }
@@ -128,6 +133,7 @@ impl Service {
             safe: why_not.is_empty() && routes.iter().all(|route| route.safe),
             why_not,
             routes,
+            identity,
         })
     }
 }

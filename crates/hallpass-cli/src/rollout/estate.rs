@@ -152,7 +152,10 @@ impl Estate {
         let counts_seconds = self.plan.counts_seconds(next);
         let instances = self.ask(service, watch_seconds, counts_seconds).await;
         let terms = (watch_seconds, service.allows_idle);
-        let verdict = Verdict::of(configured, next, &instances, terms);
+        let mut verdict = Verdict::of(configured, next, &instances, terms);
+        let names = self.plan.services.iter().map(|it| it.name.as_str());
+        let others = names.filter(|name| *name != service.name);
+        verdict.placed(&service.name, others, &instances);
         Ok(View {
             service,
             kept,

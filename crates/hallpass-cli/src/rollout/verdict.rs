@@ -1,5 +1,7 @@
 //! Whether the next step may be taken.
 
+mod placed;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::rollout_metrics::RolloutMetrics;
+use super::verifier_info::VerifierInfo;
 use super::would_deny::WouldDeny;
 use crate::error::Denial;
 
@@ -55,6 +56,7 @@ pub(crate) struct DecisionMetrics {
     pub(super) dev_bypass: Gauge,
     pub(super) would_deny: WouldDeny,
     pub(super) rollout: RolloutMetrics,
+    pub(super) info: VerifierInfo,
 }
 
 impl DecisionMetrics {
@@ -77,6 +79,7 @@ impl DecisionMetrics {
         );
         it.would_deny.register(registry);
         it.rollout.register(registry);
+        it.info.register(registry);
     }
 
     /// An extractor has refused a call, or given it a placeholder instead.

@@ -220,6 +220,27 @@ async fn a_reload_changes_the_percentage_and_the_metrics_say_so() {
     assert!(!text.contains("mode=\"enforce\"} 0.1"), "{text}");
 }
 
+/// By which a roll-out knows that it looks at the counters of the service that it means, and at each process once.
+#[tokio::test]
+async fn the_metrics_say_which_service_this_is_and_which_process() {
+    let says = |app: &App| {
+        let text = app.metrics_text();
+        let infos = text.lines().filter_map(|line| {
+            line.strip_prefix("hallpass_verifier_info{audience=\"shop\",process=\"")
+        });
+        let infos: Vec<String> = infos.map(str::to_owned).collect();
+        assert_eq!(infos.len(), 1, "{text}");
+        infos.concat()
+    };
+    let (one, _) = start(100).await;
+    let (other, _) = start(100).await;
+    let began = says(&one);
+    assert!(began.len() > 32, "{began}");
+    assert_ne!(began, says(&other));
+    one.server.apply(&SecuritySettings::default()).unwrap();
+    assert_eq!(says(&one), began, "a reload starts no process");
+}
+
 /// What was watched by other rules says nothing about these.
 #[tokio::test]
 async fn a_reload_that_changes_who_is_denied_begins_the_watch_anew_and_one_that_does_not_keeps_it()

@@ -221,3 +221,46 @@ fn an_instance_that_nobody_calls_proves_nothing() {
     );
     assert!(allowed.is_safe(), "{allowed:?}");
 }
+
+/// Metrics of a quiet instance that says this of itself.
+fn of(number: u32, audiences: &[&str], process: &str) -> Instance {
+    let mut text = text("report", "0.0", 100, None);
+    for audience in audiences {
+        text.push_str(&format!(
+            "hallpass_verifier_info{{audience=\"{audience}\",process=\"{process}\"}} 1\n"
+        ));
+    }
+    instance(number, &text, &[])
+}
+
+fn placed(instances: &[Instance]) -> Verdict {
+    let mut verdict = verdict(Step::Report, TEN, instances);
+    verdict.placed("order", ["stock", "price"], instances);
+    verdict
+}
+
+#[test]
+fn instances_of_one_service_are_not_counted_for_another() {
+    let well = placed(&[of(1, &["order"], "a"), of(2, &["order"], "b")]);
+    assert!(well.is_safe() && well.notes.is_empty(), "{well:?}");
+    let older = placed(&[of(1, &[], "a"), of(2, &["order"], "b")]);
+    assert!(older.is_safe(), "{older:?}");
+    let pasted = placed(&[of(1, &["stock"], "a")]);
+    let said = ["http://i1/metrics is an instance of stock: it takes tokens for stock"];
+    assert_eq!(pasted.why_not, said);
+    let mixed = placed(&[of(1, &["order"], "a"), of(2, &["shop", "web"], "b")]);
+    let said = [
+        "http://i1/metrics takes tokens for order, and http://i2/metrics for shop, web: are both instances of order?",
+    ];
+    assert_eq!(mixed.why_not, said);
+    // An audience of another name than the plan's is for a person to look at.
+    let named = placed(&[of(1, &["https://orders.example"], "a")]);
+    assert!(named.is_safe() && named.notes.len() == 1, "{named:?}");
+}
+
+#[test]
+fn one_process_behind_two_addresses_is_one() {
+    let twice = placed(&[of(1, &["order"], "a"), of(2, &["order"], "a")]);
+    let said = "http://i1/metrics and http://i2/metrics are one process: list each instance once";
+    assert_eq!(twice.why_not, [said]);
+}
