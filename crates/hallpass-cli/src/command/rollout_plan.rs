@@ -12,7 +12,7 @@ use crate::runtime;
 /// Show what is left to do of a roll-out, service by service
 ///
 /// For each step: how long the one before it is watched, and which keys of the configuration change. Nothing else of a configuration is shown, and no
-/// instance is asked. Exit code 0: nothing is left to do; 2: something is.
+/// instance is asked. Exit code 0: nothing is left to do; 2: something is; 1: a configuration cannot be read, and the others are shown.
 #[derive(Args, Debug)]
 pub(crate) struct RolloutPlan {
     #[command(flatten)]
@@ -33,6 +33,9 @@ struct ShownService {
     configuration: String,
     step: Option<Step>,
     steps: Vec<ShownStep>,
+    /// Why nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -48,17 +51,28 @@ impl RolloutPlan {
             let estate = Estate::open(&self.rollout)?;
             let mut services = Vec::new();
             for service in &estate.plan.services {
-                let (kept, configured) = estate.configured(service).await?;
-                services.push(left(&estate, service, &kept.written, configured)?);
+                let read = estate.configured(service).await;
+                let shown = read.and_then(|(kept, configured)| {
+                    left(&estate, service, &kept.written, configured)
+                });
+                // What the others would change is told all the same.
+                services.push(shown.unwrap_or_else(|failure| unreadable(service, &failure)));
             }
             let is_done = services
                 .iter()
                 .all(|it| it.steps.is_empty() && it.step.is_some());
+            let has_problem = services.iter().any(|it| it.problem.is_some());
             match self.json {
                 true => output::print_json(&Shown { services })?,
                 false => output::print_line(&lines(&services).join("\n"))?,
             }
-            Ok(if is_done { Exit::Ok } else { Exit::Changes })
+            Ok(if has_problem {
+                Exit::Failed
+            } else if is_done {
+                Exit::Ok
+            } else {
+                Exit::Changes
+            })
         })?
     }
 }
@@ -95,7 +109,18 @@ fn left(
         configuration: service.place.to_string(),
         step: current,
         steps,
+        problem: None,
     })
+}
+
+fn unreadable(service: &PlannedService, failure: &Failure) -> ShownService {
+    ShownService {
+        service: service.name.clone(),
+        configuration: service.place.to_string(),
+        step: None,
+        steps: Vec::new(),
+        problem: Some(failure.to_string()),
+    }
 }
 
 fn lines(services: &[ShownService]) -> Vec<String> {
@@ -106,6 +131,7 @@ fn lines(services: &[ShownService]) -> Vec<String> {
             .step
             .map_or_else(|| "no step".to_owned(), |step| step.to_string());
         lines.push(format!("{name} ({place}): {step}"));
+        lines.extend(it.problem.iter().map(|problem| format!("  {problem}")));
         for next in &it.steps {
             let watched = match next.watch_seconds {
                 0 => "at once".to_owned(),

@@ -5,13 +5,13 @@ use serde::Serialize;
 
 use crate::output::{self, Exit, Failure};
 use crate::readiness::Service;
-use crate::rollout::{Estate, RolloutArguments, Step, View};
+use crate::rollout::{Estate, PlannedService, RolloutArguments, Step, View};
 use crate::runtime;
 
 /// Say how far a roll-out is, who would be denied, and whether it is safe to go on
 ///
 /// For each service: the step in its configuration, the step that each of its instances says it is at, who would be denied by the next one and why, and what
-/// to do about it. Exit code 0: it is safe to go on everywhere, or nothing is left to do; 65: it is not.
+/// to do about it. Exit code 0: it is safe to go on everywhere, or nothing is left to do; 65: it is not, or a configuration cannot be read.
 #[derive(Args, Debug)]
 pub(crate) struct RolloutStatus {
     /// Only these services.
@@ -58,7 +58,11 @@ impl RolloutStatus {
             let estate = Estate::open(&self.rollout)?;
             let mut services = Vec::new();
             for service in estate.services(&self.services)? {
-                services.push(shown(estate.view(service).await?));
+                // One that cannot be read is told beside the others: in an outage they are what is asked for.
+                services.push(match estate.view(service).await {
+                    Ok(view) => shown(view),
+                    Err(failure) => unreadable(service, &failure),
+                });
             }
             let safe = services.iter().all(|it| it.safe);
             match self.json {
@@ -95,6 +99,19 @@ fn shown(view: View<'_>) -> ShownService {
         why_not: view.verdict.why_not,
         notes: view.verdict.notes,
         instances: instances.collect(),
+    }
+}
+
+fn unreadable(service: &PlannedService, failure: &Failure) -> ShownService {
+    ShownService {
+        service: service.name.clone(),
+        configuration: service.place.to_string(),
+        step: None,
+        next: None,
+        safe: false,
+        why_not: vec![failure.to_string()],
+        notes: Vec::new(),
+        instances: Vec::new(),
     }
 }
 

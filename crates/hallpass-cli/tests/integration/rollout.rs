@@ -265,3 +265,21 @@ fn who_is_back_already_is_asked_too() {
         assert!(back.stderr.contains("has not taken it"), "{back:?}");
     }
 }
+
+/// One configuration that nobody can read is no reason to say nothing of the others.
+#[test]
+fn of_services_whose_configuration_cannot_be_read_the_others_are_shown() {
+    let estate = Estate::start("mode: report");
+    fs::write(estate.path("broken.yaml"), "hallpass: [InternalSecret123!").unwrap();
+    let plan = fs::read_to_string(estate.path("rollout.yaml")).unwrap();
+    let broken = "{ name: broken, file: broken.yaml, metrics: 'http://127.0.0.1:1/metrics' }";
+    let both = plan.replace("- name: edge", &format!("- {broken}\n      - name: edge"));
+    fs::write(estate.path("rollout.yaml"), both).unwrap();
+    for (command, code) in [("status", 65), ("plan", 1)] {
+        let said = estate.rollout(&[command]);
+        assert_eq!(said.code, code, "{said:?}");
+        assert!(said.stdout.contains("is not valid YAML"), "{said:?}");
+        assert!(said.stdout.contains("edge.yaml): report"), "{said:?}");
+        assert!(!said.stdout.contains("Secret123"), "{said:?}");
+    }
+}
