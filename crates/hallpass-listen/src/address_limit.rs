@@ -41,6 +41,12 @@ impl AddressLimit {
         }))
     }
 
+    /// Whether `address` has all that it may have.
+    pub(crate) fn is_used_up(&self, address: IpAddr) -> bool {
+        let state = &*self.0;
+        !state.forwarders.contains(address) && state.shares.are_used_up(address, state.most)
+    }
+
     /// A place for one more connection of `address`; `None`, which is counted and said, when it has all that it may have.
     pub(crate) fn take(&self, address: IpAddr) -> Option<AddressPlace> {
         let state = &*self.0;

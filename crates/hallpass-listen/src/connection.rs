@@ -23,6 +23,7 @@ use crate::watched::Watched;
 use crate::{http1, http2};
 
 /// Counts an open connection and holds its place until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Place {
     open: Gauge,
     _permit: OwnedSemaphorePermit,
@@ -58,7 +59,8 @@ pub(crate) struct Accepted {
     /// `None` where plain HTTP is spoken.
     pub(crate) handshake: Option<Handshake>,
     pub(crate) held: Held,
-    pub(crate) place: Place,
+    /// `None` where the connections of the listener have theirs together.
+    pub(crate) place: Option<Place>,
 }
 
 impl Accepted {
@@ -68,7 +70,9 @@ impl Accepted {
         let source = proxied.source(&mut self.stream, self.peer, draining);
         let (source, place) = source.await?;
         self.peer = source;
-        self.place.of_address = Some(place);
+        if let Some(held) = &mut self.place {
+            held.of_address = Some(place);
+        }
         Some(self)
     }
 }

@@ -69,6 +69,11 @@ impl ConnectionPlaces {
         self.count
     }
 
+    /// Whether there is none left.
+    pub(crate) fn are_taken(&self) -> bool {
+        self.places.available_permits() == 0
+    }
+
     /// One of them, until it is dropped; `None` when all are taken.
     pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()

@@ -7,6 +7,7 @@ use crate::seldom::Seldom;
 pub(crate) struct Said {
     pub(crate) not_accepted: Seldom,
     pub(crate) refused: Seldom,
+    pub(crate) gave_way: Seldom,
 }
 
 impl Said {
@@ -17,6 +18,12 @@ impl Said {
         }
         if let Some(times) = self.refused.overdue() {
             tracing::warn!(times, "connections refused: too many are open");
+        }
+        if let Some(times) = self.gave_way.overdue() {
+            tracing::warn!(
+                times,
+                "connections on which nobody was let in were closed for new ones"
+            );
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::held::Held;
 use crate::limits::ConnectionLimits;
 use crate::metrics::ConnectionMetrics;
 use crate::networks::Networks;
+use crate::newcomers::Newcomers;
 use crate::panics;
 use crate::places::ConnectionPlaces;
 use crate::proxied::Proxied;
@@ -72,6 +73,7 @@ pub struct HttpServer {
     strict_lines: bool,
     shows_peers: bool,
     spare_descriptors: usize,
+    newcomers: Option<Newcomers>,
 }
 
 impl HttpServer {
@@ -89,6 +91,7 @@ impl HttpServer {
             strict_lines: false,
             shows_peers: false,
             spare_descriptors: 0,
+            newcomers: None,
         }
     }
 
@@ -164,6 +167,15 @@ impl HttpServer {
         self
     }
 
+    /// Closes, where one more connection would find no place, one on which no request was let in yet, in its favour: of the address with most of
+    /// them the one that has waited longest. Each request has a [`PlaceKeeper`](crate::PlaceKeeper) among its extensions, by which the service says
+    /// that it has let it in; that connection is not closed for another one. For a listener with few places that strangers reach. Connections of
+    /// [proxies](Self::proxy_protocol) keep theirs. By default all do.
+    pub fn newcomers_give_way(mut self) -> Self {
+        self.newcomers = Some(Newcomers::default());
+        self
+    }
+
     /// Serves each connection with the service that `service` makes for its peer. Must be called inside a tokio runtime.
     ///
     /// # Errors
@@ -207,6 +219,7 @@ impl HttpServer {
             of_address,
             said: Said::default(),
             spares: Spares::new(self.spare_descriptors),
+            newcomers: self.newcomers,
             connections: JoinSet::new(),
             working: mpsc::channel(1),
         };
@@ -240,6 +253,7 @@ struct Accepting<M> {
     of_address: AddressLimit,
     said: Said,
     spares: Spares,
+    newcomers: Option<Newcomers>,
     /// Dropped with this, and all connections with it.
     connections: JoinSet<()>,
     /// Held by all that works for a connection, and told by the other end when nothing does.
@@ -326,6 +340,7 @@ where
         {
             return;
         }
+        self.make_room(peer);
         let Some(permit) = self.places.take() else {
             self.metrics.refused.inc();
             if let Some(times) = self.said.refused.happened() {
@@ -355,13 +370,45 @@ where
                 caller: None,
                 working: self.working.0.clone(),
             },
-            place: Place::new(self.metrics.open.clone(), permit, of_address),
+            place: Some(Place::new(self.metrics.open.clone(), permit, of_address)),
         };
+        self.spawn(accepted, proxied);
+    }
+
+    /// For one more connection, as far as others give way.
+    fn make_room(&mut self, peer: SocketAddr) {
+        if let Some(newcomers) = &self.newcomers
+            && newcomers.make_room(&self.places, &self.of_address, peer.ip())
+            && let Some(times) = self.said.gave_way.happened()
+        {
+            tracing::warn!(
+                times,
+                "connections on which nobody was let in were closed for new ones"
+            );
+        }
+    }
+
+    fn spawn(&mut self, mut accepted: Accepted, proxied: Option<Proxied>) {
+        let peer = accepted.peer;
         let service = Arc::clone(&self.service);
         // The service is made in the connection's task: a panic there ends this connection and not the accept loop.
         let shows_peers = self.shows_peers;
         let shown = move |peer| shows_peers.then_some(ConnectionPeer(peer));
         let Some(proxied) = proxied else {
+            let newcomers = self.newcomers.as_ref();
+            if let Some((newcomers, place)) =
+                newcomers.zip(accepted.place.take_if(|_| newcomers.is_some()))
+            {
+                let newcomer = newcomers.add(peer.ip(), place);
+                self.connections.spawn(async move {
+                    let service = ShowsPeer::new(service(peer), shown(peer));
+                    let service = service.with(newcomer.keeper());
+                    newcomer
+                        .unless_given_up(connection::serve(accepted, service))
+                        .await;
+                });
+                return;
+            }
             self.connections.spawn(async move {
                 let service = ShowsPeer::new(service(peer), shown(peer));
                 connection::serve(accepted, service).await;

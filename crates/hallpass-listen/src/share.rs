@@ -19,6 +19,13 @@ pub(crate) struct ShareHeld {
 }
 
 impl Shares {
+    /// Whether `address` has `limit` of them.
+    pub(crate) fn are_used_up(&self, address: IpAddr, limit: usize) -> bool {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.get(&network(address)).copied().unwrap_or_default();
+        count >= limit
+    }
+
     /// One more connection of `address`, unless it has `limit` of them.
     pub(crate) fn take(&self, address: IpAddr, limit: usize) -> Option<ShareHeld> {
         let network = network(address);
@@ -50,7 +57,8 @@ impl Drop for ShareHeld {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What counts as one address.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let mask = u128::MAX << (u128::BITS - NETWORK_BITS);

@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use http::Request;
 use tower_service::Service;
 
+use crate::newcomers::PlaceKeeper;
+
 /// Where the connection of a request comes from: among the extensions of each request of a server that
 /// [shows its peers](crate::HttpServer::show_peers).
 ///
@@ -15,16 +17,29 @@ use tower_service::Service;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionPeer(pub SocketAddr);
 
-/// Puts the peer into each request, where that is wanted.
+/// Puts the peer, and what keeps its place, into each request, where that is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct ShowsPeer<S> {
     service: S,
     peer: Option<ConnectionPeer>,
+    keeper: Option<PlaceKeeper>,
 }
 
 impl<S> ShowsPeer<S> {
     pub(crate) const fn new(service: S, peer: Option<ConnectionPeer>) -> Self {
-        Self { service, peer }
+        Self {
+            service,
+            peer,
+            keeper: None,
+        }
+    }
+
+    /// With what keeps the connection its place.
+    pub(crate) fn with(self, keeper: PlaceKeeper) -> Self {
+        Self {
+            keeper: Some(keeper),
+            ..self
+        }
     }
 }
 
@@ -43,6 +58,9 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(peer);
+        }
+        if let Some(keeper) = &self.keeper {
+            request.extensions_mut().insert(keeper.clone());
         }
         self.service.call(request)
     }

@@ -24,6 +24,8 @@ const CONNECTIONS: usize = 64;
 const SHARES: usize = 4;
 /// Requests at once on one connection that speaks HTTP/2.
 const STREAMS: u32 = 16;
+/// How long a head may take, and how long a connection may idle: an administrator who has more to ask opens another one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The interface for administrators, while it is served.
 #[derive(Debug)]
@@ -47,10 +49,15 @@ impl AdminServer {
         let places = ConnectionPlaces::for_monitoring(CONNECTIONS);
         let limits = ConnectionLimits {
             connections_per_address: places.count().div_ceil(SHARES),
+            head_timeout: HEAD_TIMEOUT,
             streams: STREAMS,
             ..ConnectionLimits::default()
         };
-        let mut server = HttpServer::new(listener).limits(limits).places(places);
+        // Whoever is no administrator must not keep those out who are.
+        let mut server = HttpServer::new(listener)
+            .limits(limits)
+            .places(places)
+            .newcomers_give_way();
         if let Some(tls) = &tls {
             server = server.tls(tls.clone());
         }

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use hallpass_listen::PlaceKeeper;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request};
@@ -98,6 +99,9 @@ impl AdminService {
             }
             problem
         })?;
+        if let Some(keeper) = parts.extensions.get::<PlaceKeeper>() {
+            keeper.keep();
+        }
         let body = read_body(&parts, body).await?;
         parts.extensions.insert(Call { actor, attempt });
         let request = Request::from_parts(parts, Body::from(body));

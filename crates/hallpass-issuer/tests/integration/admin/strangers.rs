@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::{READ, Rig, bearer, problem, refused};
 use crate::audit::Log;
@@ -76,4 +78,57 @@ async fn an_address_has_so_many_signatures_checked_and_keeps_no_administrator_wa
         AT_ONCE,
         "one a token that was checked"
     );
+}
+
+/// Whether an administrator is served on a connection that goes on.
+async fn is_served(stream: &mut TcpStream, token: &str) -> bool {
+    let head = format!(
+        "GET /admin/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\r\n\r\n",
+        bearer(token)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut received = Vec::new();
+    // The response is an object, and all of it ends with this line.
+    while !received.ends_with(b"}") {
+        assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0);
+    }
+    received.starts_with(b"HTTP/1.1 200 ")
+}
+
+/// Half a head from this address, again each time that the connection is closed.
+fn hold_a_place(address: &str, to: SocketAddr) -> JoinHandle<()> {
+    let from: SocketAddr = format!("{address}:0").parse().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(from).unwrap();
+            if let Ok(mut stream) = socket.connect(to).await {
+                let _closed = stream.write_all(b"GET /admin/v1/status HTTP/1.1\r\n").await;
+                let _closed = stream.read(&mut [0]).await;
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn who_opens_all_connections_and_says_nothing_keeps_no_administrator_out() {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    // Let in before: this connection is never the one that is closed.
+    let mut known = TcpStream::connect(rig.address()).await.unwrap();
+    assert!(is_served(&mut known, &token).await);
+    let holders = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"].map(|address| {
+        let holders = (0..16).map(|_| hold_a_place(address, rig.address()));
+        holders.collect::<Vec<_>>()
+    });
+    // Another address, and one of those that have all that they may have.
+    for round in 0..40 {
+        let address = ["127.0.0.9", "127.0.0.2"][round % 2];
+        let asked = timeout(Duration::from_secs(2), from(address, &rig, &token));
+        let response = asked.await.unwrap_or_else(|_| panic!("{address}: {round}"));
+        assert_eq!(response.status, 200, "{address}: {round}");
+    }
+    assert!(is_served(&mut known, &token).await);
+    holders.iter().flatten().for_each(JoinHandle::abort);
+    rig.harness.issuer.shutdown().await.unwrap();
 }
