@@ -68,7 +68,9 @@ pub use error::TlsError;
 pub use examination::{CertificateSpan, examine_authorities, examine_key_pair};
 pub use mesh::{MeshFault, PeerIdentity, read_client_id, read_xfcc};
 pub use metrics::TlsMetrics;
-pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
+pub use names::{
+    CertificateName, DistinguishedName, InvalidDistinguishedName, has_spiffe_id_among_uris,
+};
 pub use peer::{CallerNow, PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
 pub use server::{Listening, ServerTls};
 pub use settings::{

@@ -23,6 +23,7 @@ const EMAIL: u8 = 0x81;
 const DNS: u8 = 0x82;
 const URI: u8 = 0x86;
 const IP: u8 = 0x87;
+const SPIFFE: &[u8] = b"spiffe://";
 
 /// One name that the certificate of a client must have (RFC 8705 section 2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,23 @@ pub enum CertificateName {
     Ip(IpAddr),
     /// `tls_client_auth_san_email`: a mail address, character by character.
     Email(String),
+}
+
+/// Whether `certificate`, in DER, has a SPIFFE id and another URI beside it: an X509-SVID has exactly one URI (X509-SVID section 2), so such a one says of
+/// nobody who he is. One that cannot be read has none.
+#[must_use]
+pub fn has_spiffe_id_among_uris(certificate: &[u8]) -> bool {
+    let uris = || {
+        let names = Parts::of(certificate)?.alternative_names()??;
+        let uris = elements(names)?.into_iter().filter(|(tag, _)| *tag == URI);
+        Some(uris.map(|(_, uri)| uri).collect::<Vec<_>>())
+    };
+    let uris: Vec<&[u8]> = uris().unwrap_or_default();
+    let is_spiffe = |uri: &&[u8]| {
+        let scheme = uri.get(..SPIFFE.len()).unwrap_or_default();
+        scheme.eq_ignore_ascii_case(SPIFFE)
+    };
+    uris.len() > 1 && uris.iter().any(is_spiffe)
 }
 
 impl CertificateName {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hallpass_tls::{CertificateName, PeerCertificates};
+use hallpass_tls::{CertificateName, PeerCertificates, has_spiffe_id_among_uris};
 use hallpass_token::{
     BearerSyntaxError, RevocationMarks, UnverifiedToken, VerifiedClaims, VerifyPolicy, parse_bearer,
 };
@@ -220,7 +220,8 @@ fn by_certificate(
     settings: &AdminSettings,
     shown: Option<&PeerCertificates>,
 ) -> Option<(Actor, bool, bool)> {
-    let shown = shown?;
+    // An X509-SVID has one URI: with several nobody knows which one its authority has looked at.
+    let shown = shown.filter(|shown| !has_spiffe_id_among_uris(shown.own()))?;
     let is_of = |name: &&CertificateName| name.is_of(shown.own());
     let writes = settings.write_certificates.iter().find(is_of);
     let reads = settings.read_certificates.iter().find(is_of);

@@ -40,7 +40,8 @@ impl Estate {
             let dns = |name: &str| CertificateName::Dns(name.to_owned());
             admin.tls = Some(tls);
             admin.read_certificates = vec![dns("reader.example")];
-            admin.write_certificates = vec![dns("writer.example")];
+            let uri = CertificateName::Uri("spiffe://shop.example/admin".to_owned());
+            admin.write_certificates = vec![dns("writer.example"), uri];
         })
         .await;
         Self {
@@ -51,8 +52,13 @@ impl Estate {
     }
 
     fn certificate(&self, name: &str) -> KeyPairSettings {
-        let certificate = self.authority.certificate(&[name]);
-        certificate.write(self.folder.path(), name)
+        self.certificate_of(&[name])
+    }
+
+    fn certificate_of(&self, names: &[&str]) -> KeyPairSettings {
+        let certificate = self.authority.certificate(names);
+        let file = names.concat().replace('/', "_");
+        certificate.write(self.folder.path(), &file)
     }
 
     async fn send(
@@ -105,6 +111,26 @@ async fn a_certificate_with_a_name_of_the_settings_may_look_or_change_and_no_oth
     let stranger = TestAuthority::new("Test CA").certificate(&["writer.example"]);
     let stranger = stranger.write(estate.folder.path(), "stranger");
     assert!(estate.send(Some(&stranger), LOOK, &json).await.is_none());
+}
+
+/// An authority that lets clients choose further URIs vouches for none of them.
+#[tokio::test]
+async fn a_certificate_with_a_spiffe_id_among_other_uris_makes_no_administrator() {
+    let estate = Estate::start(false).await;
+    let (admin, other) = ("spiffe://shop.example/admin", "spiffe://shop.example/order");
+    for (names, status) in [
+        (&[admin][..], 200),
+        (&[admin, "order.shop.example"], 200),
+        (&[admin, other], 401),
+        (&[other, admin], 401),
+        (&[admin, "https://shop.example/"], 401),
+        (&["writer.example", other, "SPIFFE://shop.example/x"], 401),
+        (&["writer.example", other], 200),
+    ] {
+        let pair = estate.certificate_of(names);
+        let changed = estate.send(Some(&pair), CHANGE, &[JSON.to_owned()]).await;
+        assert_eq!(changed.unwrap().status, status, "{names:?}");
+    }
 }
 
 #[tokio::test]
