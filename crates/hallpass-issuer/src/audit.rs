@@ -22,6 +22,7 @@ use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::refusal::Refusal;
 use crate::token::throttle::lockouts::Lockout;
 
+pub(crate) mod actions;
 mod actors;
 pub(crate) mod administration;
 pub(crate) mod at_once;

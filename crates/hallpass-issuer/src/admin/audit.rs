@@ -17,6 +17,7 @@ use super::change::{Desk, What};
 use super::fault::AdminFault;
 use super::input::{Input, MAX_PAGE, Named, NoQuery};
 use super::problem::Problem;
+use crate::audit::actions::is_event_or_action;
 use crate::audit::query::{AuditCursor, AuditFilter, AuditOutcome};
 use crate::lockout_events;
 use crate::token::throttle::lockouts::Lockout;
@@ -29,10 +30,13 @@ const MAX_PARAMETER_BYTES: usize = 1_024;
 /// A part of the audit events that are kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Events {
+    /// Which start of which replica has these: each has its own.
+    #[schema(example = "4be1c3a09d0f77e2")]
+    instance: String,
     /// The newest first, each with the fields of the audit log.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
-    /// `after` of the next page, which has older ones; absent on the last one. It is of use until the issuer starts anew.
+    /// `after` of the next page, which has older ones; absent on the last one. It is of use at this instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -58,6 +62,9 @@ pub(super) struct LockedOut {
 /// Who is told to wait.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LockedOutOnes {
+    /// Which start of which replica tells these to wait: each has its own.
+    #[schema(example = "4be1c3a09d0f77e2")]
+    instance: String,
     /// The newest first, a thousand at most.
     lockouts: Vec<LockedOut>,
 }
@@ -126,7 +133,8 @@ impl AuditQuery {
             "from" => filter.from = time()?,
             "until" => filter.until = time()?,
             "client" => filter.client = text(),
-            "action" => filter.action = text(),
+            "action" if is_event_or_action(value) => filter.action = text(),
+            "action" => return Err("action is no event and no action of an audit event"),
             "reason" => filter.reason = text(),
             "outcome" => {
                 filter.outcome = Some(match value {
@@ -153,8 +161,9 @@ impl AuditQuery {
     }
 }
 
-/// What was decided lately, the newest first
+/// What was decided lately by this process, the newest first
 ///
+/// Each replica has its own, and is asked by its own address: `instance` says which one has responded.
 /// The last events are kept in memory (`issuer.audit.retain-mb`); of the requests that were answered before, none is missing but those that are counted in
 /// `hallpass_audit_dropped_total`.
 #[utoipa::path(
@@ -185,6 +194,7 @@ pub(super) async fn list_events(
     let audit = desk.core.audit();
     audit.caught_up().await;
     let log = audit.log().clone();
+    let instance = log.instance();
     // All that is kept is gone through, which must not hold up tokens.
     let search = move || {
         let AuditQuery {
@@ -197,18 +207,21 @@ pub(super) async fn list_events(
     let page = tokio::task::spawn_blocking(search).await;
     let page = page.map_err(|_| AdminFault::Internal)?;
     let page = page.map_err(|_| {
-        let detail = "after is of another start of the issuer: begin without it";
+        let detail = "after is of another start of this issuer or of another replica, each of which has events of its own (`instance`): begin without it";
         Problem::with(AdminFault::InvalidRequest, detail)
     })?;
     let events = page.events.iter();
     let events = events.filter_map(|event| serde_json::from_str(event).ok());
     Ok(Json(Events {
+        instance,
         events: events.collect(),
         next: page.next.map(|next| next.to_string()),
     }))
 }
 
-/// Who is told to wait at the moment, the newest first
+/// Who is told to wait by this process at the moment, the newest first
+///
+/// Each replica has its own, and is asked by its own address: `instance` says which one has responded.
 #[utoipa::path(
     get,
     path = "/admin/v1/lockouts",
@@ -228,13 +241,14 @@ pub(super) async fn list_lockouts(
     let all = core.authenticator().throttle().lockouts();
     let all = all.all(core.clock().monotonic()).into_iter();
     Json(LockedOutOnes {
+        instance: core.audit().log().instance(),
         lockouts: all.take(MAX_PAGE).map(LockedOut::of).collect(),
     })
 }
 
 /// Lets a client in again that is told to wait
 ///
-/// What has failed in its name is forgotten. Whoever still guesses is told to wait again after as many failures.
+/// What has failed in its name is forgotten by this process: each replica is asked by its own address. Whoever still guesses is told to wait again after as many failures.
 #[utoipa::path(
     post,
     path = "/admin/v1/clients/{client_id}/unlock",
@@ -301,6 +315,8 @@ mod tests {
             "from=-1",
             "until=+1",
             "outcome=ok",
+            "action=nonsense",
+            "action=",
             "limit=0",
             "limit=1001",
             "after=x",

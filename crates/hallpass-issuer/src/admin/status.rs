@@ -21,6 +21,9 @@ use crate::keys::record::KeyState;
 pub(super) struct Status {
     /// The version of the program.
     version: &'static str,
+    /// What tells this start of this issuer from others, its replicas among them: a number without a meaning.
+    #[schema(example = "4be1c3a09d0f77e2")]
+    instance: String,
     /// The `iss` of its tokens.
     issuer: String,
     /// What the clock of the machine says, in seconds since 1970.
@@ -91,6 +94,7 @@ pub(super) async fn get_status(
     let trouble = core.store().standing().trouble();
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
+        instance: core.audit().log().instance(),
         issuer: core.issuer().to_string(),
         now: call.attempt.now.as_secs(),
         health: match (core.is_stopping(), trouble) {

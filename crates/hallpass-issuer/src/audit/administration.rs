@@ -1,5 +1,6 @@
 //! Events of the interface for administrators and of commands: every change, and everybody who was kept from one or from looking.
 
+use super::actions::is_action;
 use super::origin::{AUDIT_TARGET, From};
 
 /// Most characters of what somebody calls a thing that go into an event.
@@ -18,13 +19,14 @@ pub(crate) struct Administration {
     pub(crate) action: &'static str,
     /// To what. It is what the request says, and need not be there.
     pub(crate) object: Option<String>,
-    /// `done`, or the code of the refusal.
+    /// `done`, `repeated` where the response of the first time was given once more, or the code of the refusal.
     pub(crate) outcome: &'static str,
 }
 
 impl Administration {
     /// Nobody in particular, and to nothing in particular.
-    pub(crate) const fn new(action: &'static str, outcome: &'static str) -> Self {
+    pub(crate) fn new(action: &'static str, outcome: &'static str) -> Self {
+        debug_assert!(is_action(action), "{action} can be asked for");
         Self {
             actor: None,
             proof: None,

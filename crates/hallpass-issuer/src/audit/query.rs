@@ -49,7 +49,7 @@ pub struct AuditFilter {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditOutcome {
-    /// It was done: a token issued, something revoked or changed.
+    /// It was done: a token issued, something revoked or changed, or a response given once more to who repeats an attempt.
     Done,
     /// It was refused, or somebody was locked out.
     Refused,
@@ -101,6 +101,12 @@ impl AuditLog {
             kept,
             start: RandomState::new().hash_one(0_u8),
         }
+    }
+
+    /// What tells this start of this issuer from others, its replicas among them: a number without a meaning.
+    #[must_use]
+    pub fn instance(&self) -> String {
+        format!("{:016x}", self.start)
     }
 
     /// Keeps events from now on: `most` bytes of them.
@@ -225,7 +231,9 @@ impl Seen<'_> {
 
     /// Why an administrator was refused.
     fn refusal(&self) -> Option<&str> {
-        self.outcome.as_deref().filter(|outcome| *outcome != "done")
+        self.outcome
+            .as_deref()
+            .filter(|outcome| !matches!(*outcome, "done" | "repeated"))
     }
 }
 
@@ -274,13 +282,14 @@ mod tests {
         AuditLog::new(kept)
     }
 
-    const LINES: [&str; 6] = [
+    const LINES: [&str; 7] = [
         r#"{"event":"token_issued","at":10,"client_id":"a"}"#,
         r#"{"event":"token_refused","at":11,"reason":"bad_credentials","unverified_client_id":"a"}"#,
         r#"{"event":"token_issued","at":12,"client_id":"b\"c"}"#,
         r#"{"event":"locked_out","at":13,"limit":"pair","unverified_client_id":"a"}"#,
         r#"{"event":"administration","at":14,"actor":"ops","action":"key_rotate","outcome":"done"}"#,
         r#"{"event":"administration","at":15,"actor":"ops","action":"key_rotate","outcome":"insufficient_scope"}"#,
+        r#"{"event":"administration","at":16,"actor":"o2","action":"client_add","outcome":"repeated"}"#,
     ];
 
     /// As `client=a from=12`.
@@ -306,11 +315,11 @@ mod tests {
     #[test]
     fn events_are_found_by_each_of_what_is_said_and_by_all_of_it_together() {
         for (text, expected) in [
-            ("", &[15, 14, 13, 12, 11, 10][..]),
-            ("from=13", &[15, 14, 13]),
+            ("", &[16, 15, 14, 13, 12, 11, 10][..]),
+            ("from=13", &[16, 15, 14, 13]),
             ("until=12", &[11, 10]),
             ("from=11 until=13", &[12, 11]),
-            ("from=16", &[]),
+            ("from=17", &[]),
             ("until=10", &[]),
             ("client=a", &[13, 11, 10]),
             ("client=b\"c", &[12]),
@@ -321,7 +330,7 @@ mod tests {
             ("reason=bad_credentials", &[11]),
             ("reason=insufficient_scope", &[15]),
             ("outcome=refused", &[15, 13, 11]),
-            ("outcome=done", &[14, 12, 10]),
+            ("outcome=done", &[16, 14, 12, 10]),
             ("client=a outcome=refused from=12", &[13]),
         ] {
             let page = log(&LINES).query(&filter(text), None, 100).unwrap();

@@ -52,6 +52,7 @@ async fn administrators_find_what_was_decided_about_a_client() {
         "?after=0-0",
         "?limit=0",
         "?outcome=good",
+        "?action=nonsense",
         "?secret=x",
         "?from=now",
     ] {
@@ -114,4 +115,34 @@ async fn an_administrator_sees_who_is_locked_out_and_lets_a_client_in_again() {
         .await
         .json();
     assert_eq!(kinds(&ended), ["lockout_ended"]);
+}
+
+#[tokio::test]
+async fn each_process_has_events_and_lockouts_of_its_own_and_says_which_one_it_is() {
+    let (one, other) = (Rig::start().await, Rig::start().await);
+    let instance = async |rig: &Rig| {
+        let viewer = rig.token("viewer", READ).await;
+        let mut found = Vec::new();
+        for path in [
+            "/admin/v1/status",
+            "/admin/v1/audit?limit=1",
+            "/admin/v1/lockouts",
+        ] {
+            let shown = rig.get(path, &viewer).await.json();
+            found.push(shown["instance"].as_str().unwrap().to_owned());
+        }
+        found.dedup();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    assert_ne!(instance(&one).await, instance(&other).await);
+    let viewer = one.token("viewer", READ).await;
+    let page = one.get("/admin/v1/audit?limit=1", &viewer).await.json();
+    let after = page["next"].as_str().unwrap();
+    let path = format!("/admin/v1/audit?limit=1&after={after}");
+    assert_eq!(one.get(&path, &viewer).await.status, 200);
+    let there = other.get(&path, &other.token("viewer", READ).await).await;
+    assert_eq!(problem(&there), refused(400, "invalid_request"));
+    let detail = there.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("of another replica"), "{detail}");
 }
