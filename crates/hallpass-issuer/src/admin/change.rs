@@ -25,6 +25,10 @@ const MAX_READS: usize = 2;
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// What stands in audit events in place of a grant.
 const ADMIN: &str = "admin";
+/// What audit events call a change that was made.
+const DONE: &str = "done";
+/// And one that was made before, of which nothing but the response was given again.
+const REPEATED: &str = "repeated";
 
 /// What the requests of administrators share.
 pub(super) struct Desk {
@@ -96,6 +100,24 @@ impl Desk {
         T: Send + 'static,
         F: Future<Output = Result<T, Problem>> + Send + 'static,
     {
+        let work = |core| {
+            let working = work(core);
+            async move { Ok((working.await?, DONE)) }
+        };
+        self.change_or_repeat(call, what, work).await
+    }
+
+    /// The same, of what says by itself how its audit event calls what came of it.
+    async fn change_or_repeat<T, F>(
+        self: &Arc<Self>,
+        call: Call,
+        what: What,
+        work: impl FnOnce(Arc<Core>) -> F + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<(T, &'static str), Problem>> + Send + 'static,
+    {
         let desk = Arc::clone(self);
         let place = Arc::clone(&self.places).try_acquire_owned();
         let task = tokio::spawn(async move {
@@ -107,7 +129,10 @@ impl Desk {
                 }
                 Err(_full) => Err(AdminFault::Busy.into()),
             };
-            let outcome = result.as_ref().err().map_or("done", Problem::code);
+            let outcome = match &result {
+                Ok((_, outcome)) => outcome,
+                Err(problem) => problem.code(),
+            };
             let event = Administration {
                 actor: Some(call.actor.name),
                 proof: Some(call.actor.proof),
@@ -118,7 +143,7 @@ impl Desk {
             if let Some(event) = desk.event(event, call.attempt) {
                 desk.core.audit().record_change(event).await;
             }
-            result
+            result.map(|(made, _)| made)
         });
         let ended = task.await;
         ended.unwrap_or_else(|_| Err(AdminFault::Internal.into()))
@@ -142,15 +167,15 @@ impl Desk {
             return self.change(call, what, work).await;
         };
         let (desk, actor) = (Arc::clone(self), call.actor.whose());
-        let changed = self.change(call, what, async move |core| {
+        let changed = self.change_or_repeat(call, what, async move |core| {
             let now = core.clock().monotonic();
             let (name, asked) = ((actor.as_str(), attempt.key()), attempt.asked());
             if let Some(made) = desk.made.find(name, asked, now)? {
-                return Ok(made);
+                return Ok((made, REPEATED));
             }
             let made = work(core).await?;
             desk.made.remember(name, asked, (made.clone(), now));
-            Ok(made)
+            Ok((made, DONE))
         });
         changed.await
     }

@@ -51,6 +51,8 @@ pub(crate) enum AdminFault {
     TooManyClients,
     /// The key of another creation.
     IdempotencyKeyReused,
+    /// A key where attempts are not remembered.
+    IdempotencyKeyNotTaken,
     /// The store does not take it, or does not say it.
     StoreUnavailable,
     /// Too many changes wait, or too many read the store, or it took too long.
@@ -71,7 +73,7 @@ pub(crate) struct Told {
 impl AdminFault {
     /// Every one of them.
     #[cfg(test)]
-    pub(crate) const EVERY: [Self; 32] = [
+    pub(crate) const EVERY: [Self; 33] = [
         Self::UnknownHost,
         Self::FromPage,
         Self::NoCredentials,
@@ -101,6 +103,7 @@ impl AdminFault {
         Self::TwoSecrets,
         Self::TooManyClients,
         Self::IdempotencyKeyReused,
+        Self::IdempotencyKeyNotTaken,
         Self::StoreUnavailable,
         Self::Busy,
         Self::Internal,
@@ -153,6 +156,7 @@ impl AdminFault {
             Self::IdempotencyKeyReused => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
             }
+            Self::IdempotencyKeyNotTaken => (StatusCode::BAD_REQUEST, "idempotency_key_not_taken"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
@@ -191,6 +195,9 @@ impl AdminFault {
             Self::TwoSecrets => "An older secret still counts, and two are the most.",
             Self::TooManyClients => "The store has as many clients as it may have.",
             Self::IdempotencyKeyReused => "This Idempotency-Key was used for something else.",
+            Self::IdempotencyKeyNotTaken => {
+                "This remembers no attempts: send it without Idempotency-Key."
+            }
             Self::StoreUnavailable => "The store cannot be used now; tokens go on. Try again.",
             Self::Busy => "Too many requests wait, or this one took too long.",
             Self::Internal => "Something failed that the log of the issuer tells.",

@@ -1,10 +1,10 @@
-//! Creations, of clients and of secrets, that are asked for twice: the same key brings the response of the first time, and nothing is made again.
+//! Creations, of clients, of secrets and of keys that take over, that are asked for twice: the same key brings the response of the first time, and nothing is made again.
 //!
 //! What is remembered has secrets in it that are shown once. It is kept in the memory of this process, and nowhere else: the store has digests
 //! of secrets only, and keeping one there for a day, sealed or not, would put it into each of its back-ups. So another instance, and this
 //! one after a restart, knows nothing of a key. Nothing is made twice there either, since whoever creates a client says its name: the response
 //! is 409, and who has lost the secret lets a new one be made (`POST /admin/v1/clients/{client_id}/secret`). A new secret is of a state of the client
-//! (`If-Match`): the response is 412 there, and nobody's secret has ended by the second request.
+//! (`If-Match`): the response is 412 there, and nobody's secret has ended by the second request. A key that takes over at once does so twice where another process is asked.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use super::fault::AdminFault;
 use super::problem::Problem;
 
 /// The header that names an attempt (draft-ietf-httpapi-idempotency-key-header).
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 /// For how long a response is remembered.

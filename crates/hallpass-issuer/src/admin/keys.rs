@@ -7,13 +7,16 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use hallpass_token::Algorithm;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::call::Call;
 use super::change::{Desk, What};
 use super::fault::AdminFault;
-use super::input::{Input, Named, NoQuery, Nothing};
+use super::idempotency::NamedAttempt;
+use super::input::{Input, Named, NoQuery, Nothing, RawBody, read};
+use super::made::Made;
 use super::problem::Problem;
 use crate::key_administration::edit::TakeOver;
 use crate::key_administration::{self, KeyInfo, KeyReport, KeyStep};
@@ -169,12 +172,14 @@ pub(super) async fn export_public_keys(
 
 /// Lets a new key take over
 ///
-/// One that is announced already is that key: asking twice makes no second one.
+/// One that is announced already is that key: asking twice makes no second one. With an `Idempotency-Key` the same request brings the same response
+/// for a day, from the process that gave it, and no further key takes over, at once neither.
 #[utoipa::path(
     post,
     path = "/admin/v1/keys/rotation",
     operation_id = "rotate_key",
     tag = "keys",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the attempt: 1 to 255 printable characters.")),
     request_body = Rotation,
     responses(
         (status = 200, description = "The key that takes over.", body = Key),
@@ -184,9 +189,11 @@ pub(super) async fn export_public_keys(
 pub(super) async fn rotate_key(
     State(desk): State<Arc<Desk>>,
     call: Call,
-    _query: NoQuery,
-    Input(rotation): Input<Rotation>,
-) -> Result<Json<Key>, Problem> {
+    (NoQuery, uri, headers): (NoQuery, Uri, HeaderMap),
+    RawBody(body): RawBody,
+) -> Result<Response, Problem> {
+    let rotation: Rotation = read(&body)?;
+    let attempt = NamedAttempt::of(&headers, uri.path(), &body)?;
     let algorithm = rotation.algorithm.as_deref().map(signing_algorithm);
     let algorithm = algorithm.transpose()?;
     let take_over = match rotation.take_over {
@@ -194,15 +201,16 @@ pub(super) async fn rotate_key(
         Takeover::WhenAdopted => TakeOver::WhenAdopted,
         Takeover::Now => TakeOver::Now,
     };
-    let changed = desk.change(call, What::new("key_rotate"), async move |core| {
+    let what = What::new("key_rotate");
+    let changed = desk.change_once(call, what, attempt, async move |core| {
         let settings = core.settings().clone();
         let algorithm = algorithm.unwrap_or(settings.algorithm);
         let (store, how) = (core.store(), (algorithm, take_over));
         let next = key_administration::rotate(&settings, store, core.clock(), how).await?;
         core.take_own_change().await;
-        Ok(Key::alone(&next))
+        Ok(Made::of(&Key::alone(&next))?)
     });
-    changed.await.map(Json)
+    Ok(changed.await?.into_response())
 }
 
 /// Withdraws a key: it leaves the key set, and what it has signed counts no more

@@ -1,4 +1,4 @@
-//! What is responded to a change of a client: shown once, and remembered for who asks twice.
+//! What is responded to a change: shown once, and remembered for who asks twice.
 
 use std::sync::Arc;
 
@@ -6,7 +6,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
+use serde::Serialize;
 use zeroize::Zeroizing;
+
+use super::fault::AdminFault;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -18,6 +21,22 @@ pub(super) struct Made {
     pub(super) location: Option<HeaderValue>,
     /// JSON.
     pub(super) body: Arc<Zeroizing<Vec<u8>>>,
+}
+
+impl Made {
+    /// 200 with this object.
+    ///
+    /// # Errors
+    /// [`AdminFault::Internal`].
+    pub(super) fn of(object: &impl Serialize) -> Result<Self, AdminFault> {
+        let body = serde_json::to_vec(object).map_err(|_| AdminFault::Internal)?;
+        Ok(Self {
+            status: StatusCode::OK,
+            etag: None,
+            location: None,
+            body: Arc::new(Zeroizing::new(body)),
+        })
+    }
 }
 
 impl IntoResponse for Made {

@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
@@ -16,11 +17,18 @@ use utoipa_axum::routes;
 use super::change::Desk;
 use super::clients::changes as client_changes;
 use super::fault::AdminFault;
+use super::idempotency::IDEMPOTENCY_KEY;
 use super::problem::{Problem, ProblemDocument};
 use super::{audit, authorities, clients, keys, revocations, status};
 
 /// Where the description is.
 const DESCRIPTION_PATH: &str = "/admin/v1/openapi.json";
+/// What is asked for by POST and remembers attempts (`Idempotency-Key`); nothing else does.
+const REMEMBERING: [&str; 3] = [
+    "/admin/v1/clients",
+    "/admin/v1/clients/{client_id}/secret",
+    "/admin/v1/keys/rotation",
+];
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Every operation; what else is asked for is a problem.
@@ -116,10 +124,21 @@ fn json(text: Bytes) -> Response {
     ([(CONTENT_TYPE, JSON)], text).into_response()
 }
 
-/// Which operation it was, for the metrics.
+/// Whether it changes something, and names its attempt where attempts are not remembered: whoever repeats it would think that nothing is done again.
+fn is_mistaken(request: &Request, route: Option<&MatchedPath>) -> bool {
+    let remembers = request.method() == Method::POST
+        && route.is_some_and(|route| REMEMBERING.contains(&route.as_str()));
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    changes && !remembers && request.headers().contains_key(IDEMPOTENCY_KEY)
+}
+
+/// Which operation it was, for the metrics. None is done that would not be what its sender thinks.
 async fn note_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
+    let mut response = match is_mistaken(&request, route.as_ref()) {
+        true => Problem::from(AdminFault::IdempotencyKeyNotTaken).into_response(),
+        false => next.run(request).await,
+    };
     if let Some(route) = route {
         response.extensions_mut().insert(route);
     }

@@ -1,6 +1,6 @@
 //! Keys.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Rig, problem, refused};
 
@@ -97,4 +97,34 @@ async fn a_key_that_is_withdrawn_signs_no_more_when_the_response_comes() {
         .await;
     assert_eq!(problem(&unknown), refused(404, "unknown_key"));
     assert!(unknown.json()["detail"].as_str().unwrap().contains(&kid));
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_repeated_with_its_key_brings_the_first_response_and_makes_no_further_key()
+ {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let line = "POST /admin/v1/keys/rotation";
+    let now = json!({"take_over": "now"});
+    let key = vec!["Idempotency-Key: r1".to_owned()];
+    let first = rig.send(line, &token, &key, &now).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let again = rig.send(line, &token, &key, &now).await;
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    let listed = rig.get("/admin/v1/keys", &token).await.json();
+    let signing = |keys: &Value| {
+        let keys = keys["keys"].as_array().unwrap().iter();
+        let signing: Vec<_> = keys.filter(|key| key["state"] == "signing").collect();
+        (signing.len(), signing[0]["kid"].clone())
+    };
+    assert_eq!(signing(&listed), (1, first.json()["kid"].clone()));
+    let count = listed["keys"].as_array().unwrap().len();
+    assert_eq!(count, 2);
+    let other = json!({"take_over": "announced"});
+    let reused = rig.send(line, &token, &key, &other).await;
+    assert_eq!(problem(&reused), refused(422, "idempotency_key_reused"));
+    // Without it each is one of its own.
+    rig.send(line, &token, &[], &now).await;
+    let listed = rig.get("/admin/v1/keys", &token).await.json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 3);
 }
