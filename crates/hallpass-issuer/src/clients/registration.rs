@@ -49,12 +49,16 @@ pub struct ClientCall {
     pub scope: Scope,
 }
 
-/// A client id of RFC 6749 appendix A.1: printable ASCII, the space included.
+/// A client id of RFC 6749 appendix A.1: printable ASCII, the space included. Not `.` or `..`: whatever reads a URL takes such a part of a path, escaped or
+/// not, for another path (RFC 3986 section 5.2.4), so that the interface for administrators could not name it.
 ///
 /// # Errors
 /// What it must be.
 pub(crate) fn check_client_id(text: &str) -> Result<ClientId, &'static str> {
     let is_printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
+    if matches!(text, "." | "..") {
+        return Err("must not be `.` or `..`, which mean another path in every URL");
+    }
     let id = text.parse().ok().filter(|_| is_printable);
     id.ok_or("must be 1 to 512 printable ASCII characters (RFC 6749 appendix A.1)")
 }
@@ -147,6 +151,8 @@ mod tests {
             "order service",
             "https://a.example/x?y=%20",
             "a:b",
+            "...",
+            ".a",
             &"x".repeat(512),
         ] {
             assert!(check_client_id(good).is_ok(), "{good}");
@@ -158,6 +164,8 @@ mod tests {
             "a\tb",
             "a\u{7f}",
             "a\u{a0}b",
+            ".",
+            "..",
             &"x".repeat(513),
         ] {
             assert!(check_client_id(bad).is_err(), "{bad}");

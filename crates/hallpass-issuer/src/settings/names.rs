@@ -1,5 +1,7 @@
 //! Names, scopes and addresses that the settings may have.
 
+use std::collections::HashSet;
+
 use hallpass_config::{Section, has_credentials, is_loopback, strict_url};
 use hallpass_token::{Algorithm, Audience, Issuer, Scope};
 use url::Url;
@@ -47,8 +49,15 @@ pub(super) fn signing_algorithm(name: &str) -> Option<Algorithm> {
     Algorithm::EVERY.contains(&algorithm).then_some(algorithm)
 }
 
-/// The scopes of the list `key` as one; a problem when they are too long together.
+/// The scopes of the list `key` as one; a problem when one of them comes twice, or when they are too long together.
 pub(super) fn all_scopes(section: &Section<'_>, key: &str, scopes: &[Scope]) -> Option<Scope> {
+    let mut seen = HashSet::new();
+    let twice = scopes.iter().position(|it| !seen.insert(it.as_str()));
+    if let Some(twice) = twice {
+        let problem = format!("has one scope twice: number {}", twice + 1);
+        section.problem(key, problem);
+        return None;
+    }
     let all = Scope::from_words(scopes.iter().map(Scope::as_str));
     if let Err(error) = &all {
         section.problem(key, error.to_string());

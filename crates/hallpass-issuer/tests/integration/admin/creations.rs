@@ -134,7 +134,7 @@ async fn of_requests_that_race_with_one_key_one_makes_the_client_and_all_get_its
 async fn clients_come_in_pages_by_their_names_and_by_a_prefix() {
     let rig = Rig::start().await;
     let token = rig.ops().await;
-    for id in ["b", "a", "a/b", "a b", "ab", "c%", "..", "a\"<x>"] {
+    for id in ["b", "a", "a/b", "a b", "ab", "c%", "...", "a\"<x>"] {
         let added = rig
             .add(&token, &json!({"client-id": id, "audiences": ["x"]}))
             .await;
@@ -155,7 +155,7 @@ async fn clients_come_in_pages_by_their_names_and_by_a_prefix() {
             page["next"].as_str().map(str::to_owned),
         )
     };
-    let all = ["..", "a", "a b", "a\"<x>", "a/b", "ab", "b", "c%"];
+    let all = ["...", "a", "a b", "a\"<x>", "a/b", "ab", "b", "c%"];
     assert_eq!(names("limit=1000").await.0, all);
     let (mut seen, mut query) = (Vec::new(), String::from("limit=3"));
     loop {
@@ -241,4 +241,79 @@ async fn a_service_makes_nobody_an_administrator_and_what_an_administrator_makes
             "a secret is in the log"
         );
     }
+}
+
+#[tokio::test]
+async fn what_remembers_no_attempts_refuses_a_request_that_names_one_and_does_nothing() {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let key = vec!["Idempotency-Key: k1".to_owned()];
+    let add = format!("POST {PATH}");
+    assert_eq!(rig.send(&add, &token, &[], &order()).await.status, 201);
+    let keys = rig.get("/admin/v1/keys", &token).await.json();
+    let kid = keys["keys"][0]["kid"].as_str().unwrap();
+    for line in [
+        "POST /admin/v1/revocations",
+        "POST /admin/v1/authorities/rotation",
+        &format!("POST /admin/v1/keys/{kid}/taint"),
+        &format!("POST {PATH}/order/disable"),
+        &format!("POST {PATH}/order/unlock"),
+        &format!("PUT {PATH}/order"),
+        &format!("PATCH {PATH}/order"),
+        &format!("DELETE {PATH}/order"),
+    ] {
+        let body = json!({"kind": "client", "name": "order"});
+        let refusal = rig.send(line, &token, &key, &body).await;
+        let expected = refused(400, "idempotency_key_not_taken");
+        assert_eq!(problem(&refusal), expected, "{line}");
+    }
+    // Looking is no attempt at anything.
+    let shown = format!("GET {PATH}/order");
+    assert_eq!(rig.send(&shown, &token, &key, &json!({})).await.status, 200);
+    let revoked = rig.get("/admin/v1/revocations", &token).await.json();
+    assert_eq!(revoked["revocations"], json!([]));
+}
+
+#[tokio::test]
+async fn a_repeated_attempt_is_in_the_audit_log_as_that_and_not_as_a_second_client() {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let line = format!("POST {PATH}");
+    let key = vec!["Idempotency-Key: k1".to_owned()];
+    for _attempt in 0..2 {
+        assert_eq!(rig.send(&line, &token, &key, &order()).await.status, 201);
+    }
+    let path = "/admin/v1/audit?action=client_add&outcome=done";
+    let page = rig.get(path, &token).await.json();
+    let outcomes = page["events"].as_array().unwrap().iter();
+    let outcomes: Vec<_> = outcomes.map(|event| event["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["repeated", "done"]);
+}
+
+/// No library of URLs leaves such a part of a path as it is: `/admin/v1/clients/..` would be the list of nothing.
+#[tokio::test]
+async fn a_client_whose_path_would_be_another_one_and_a_scope_that_comes_twice_are_refused() {
+    let rig = Rig::start().await;
+    let token = rig.ops().await;
+    let with = |key: &str, value: Value| {
+        let mut registration = order();
+        registration[key] = value;
+        registration
+    };
+    for (registration, says) in [
+        (with("client-id", json!(".")), "must not be `.` or `..`"),
+        (with("client-id", json!("..")), "must not be `.` or `..`"),
+        (
+            with("scopes", json!(["a", "b", "a"])),
+            "one scope twice: number 3",
+        ),
+        (with("scopes", json!("a b b")), "one scope twice: number 3"),
+    ] {
+        let refusal = rig.add(&token, &registration).await;
+        assert_eq!(problem(&refusal), refused(422, "invalid_client"));
+        let detail = refusal.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(says), "{detail}");
+    }
+    let stored = rig.get(PATH, &token).await.json();
+    assert_eq!(stored["clients"], json!([]));
 }
