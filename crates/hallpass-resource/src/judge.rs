@@ -174,10 +174,8 @@ impl Judge {
             }
         }
         let before = previous.map(|it| (&it.policy, it.decided_by == self.decided_by));
-        let (rollout, now) = (&self.decisions.rollout, self.verifier.now());
-        rollout.show(&self.policy, before, now);
-        self.decisions.info.show(&self.issuers);
-        self.decisions.dev_bypass.set(i64::from(self.permit_all));
+        let (it, now) = (&self.decisions, self.verifier.now());
+        it.show((&self.policy, before), &self.issuers, self.permit_all, now);
         if self.permit_all && previous.is_none_or(|it| !it.permit_all) {
             tracing::warn!(
                 "SECURITY IS OFF: security.permit-all lets every call pass. This is for development only; \

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hallpass_token::UnixTime;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,6 +13,8 @@ use super::rollout_metrics::RolloutMetrics;
 use super::verifier_info::VerifierInfo;
 use super::would_deny::WouldDeny;
 use crate::error::Denial;
+use crate::policy::Policy;
+use crate::trusted_issuer::Issuers;
 
 /// How the verdict was reached, in the words of metrics and audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +56,10 @@ struct ExtractorLabels {
 pub(crate) struct DecisionMetrics {
     decisions: Family<DecisionLabels, Counter>,
     extractors: Family<ExtractorLabels, Counter>,
-    pub(super) dev_bypass: Gauge,
+    dev_bypass: Gauge,
     pub(super) would_deny: WouldDeny,
-    pub(super) rollout: RolloutMetrics,
-    pub(super) info: VerifierInfo,
+    rollout: RolloutMetrics,
+    info: VerifierInfo,
 }
 
 impl DecisionMetrics {
@@ -80,6 +83,19 @@ impl DecisionMetrics {
         it.would_deny.register(registry);
         it.rollout.register(registry);
         it.info.register(registry);
+    }
+
+    /// Shows what holds from now on; `before` as in [`RolloutMetrics::show`].
+    pub(super) fn show(
+        &self,
+        (policy, before): (&Policy, Option<(&Policy, bool)>),
+        issuers: &Issuers,
+        permit_all: bool,
+        now: UnixTime,
+    ) {
+        self.rollout.show(policy, before, now);
+        self.info.show(issuers);
+        self.dev_bypass.set(i64::from(permit_all));
     }
 
     /// An extractor has refused a call, or given it a placeholder instead.
