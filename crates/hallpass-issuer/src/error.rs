@@ -12,7 +12,7 @@ use hallpass_tls::TlsError;
 use hallpass_token::{ClientId, SealingError};
 use sqlx::migrate::MigrateError;
 
-use self::of_database::{is_away, is_busy};
+pub(crate) use self::of_database::outcome_unknown;
 use crate::clients::client_fault::ClientFault;
 
 /// Why the issuer could not start, import, or take new settings.
@@ -163,6 +163,15 @@ pub enum Error {
         store: String,
         /// What stands in the way.
         problem: String,
+    },
+    /// The connection ended between a commit and its response, and the database was not there to be asked what became of it.
+    #[error(
+        "store {store}: whether the change was made is not known: the database went away before it said so, and did not come back \
+         in time (look at what was to be changed before you try again)"
+    )]
+    StoreOutcomeUnknown {
+        /// What the store is called.
+        store: String,
     },
     /// A store in a database is to be opened without the key that seals it.
     #[error(
@@ -350,32 +359,6 @@ impl Error {
     pub(crate) fn client(client_id: &ClientId, fault: ClientFault) -> Self {
         let client_id = client_id.to_string();
         Self::Client { client_id, fault }
-    }
-
-    /// What the database said of the store that is called `name`.
-    pub(crate) fn store(name: &str, source: sqlx::Error) -> Self {
-        let store = name.to_owned();
-        if is_busy(&source) {
-            return Self::StoreBusy { store };
-        }
-        if is_away(&source) {
-            let problem = source.to_string();
-            return Self::StoreAway { store, problem };
-        }
-        match source {
-            sqlx::Error::PoolTimedOut => Self::StoreSlow { store },
-            source => Self::Store { store, source },
-        }
-    }
-
-    /// What stood in the way of bringing the tables of the store that is called `name` up to date.
-    pub(crate) fn migration(name: &str, source: MigrateError) -> Self {
-        let store = name.to_owned();
-        match source {
-            MigrateError::Execute(source) => Self::store(name, source),
-            MigrateError::VersionMissing(version) => Self::StoreTooNew { store, version },
-            source => Self::Migration { store, source },
-        }
     }
 }
 

@@ -271,6 +271,7 @@ fn not_taken(error: &Error) -> Failure {
         Error::StoreBusy { .. }
         | Error::StoreSlow { .. }
         | Error::StoreAway { .. }
+        | Error::StoreOutcomeUnknown { .. }
         | Error::StoreReplaced { .. }
         | Error::StoreDamaged { .. }
         | Error::Store { .. } => Failure::failed(format_args!(

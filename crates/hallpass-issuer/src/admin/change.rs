@@ -21,6 +21,10 @@ const MAX_WAITING: usize = 32;
 /// Most requests that read the store at once, which has four connections where it is a database: what tokens, refresh tokens and changes need of it
 /// must not wait for who looks.
 const MAX_READS: usize = 2;
+/// How long a change waits for its turn, and then is not made.
+const TURN_PATIENCE: Duration = Duration::from_secs(8);
+/// How long whoever asked for a change waits for it. It goes on: its end is in the audit log, and the response to a named attempt is remembered.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one more waits for its turn.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// What stands in audit events in place of a grant.
@@ -122,11 +126,11 @@ impl Desk {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let task = tokio::spawn(async move {
             let result = match place {
-                Ok(_place) => {
+                Ok(_place) => match timeout(TURN_PATIENCE, desk.turn.acquire()).await {
                     // It is never closed.
-                    let _turn = desk.turn.acquire().await;
-                    work(Arc::clone(&desk.core)).await
-                }
+                    Ok(_turn) => work(Arc::clone(&desk.core)).await,
+                    Err(_late) => Err(AdminFault::Busy.into()),
+                },
                 Err(_full) => Err(AdminFault::Busy.into()),
             };
             let outcome = match &result {
@@ -145,8 +149,10 @@ impl Desk {
             }
             result.map(|(made, _)| made)
         });
-        let ended = task.await;
-        ended.unwrap_or_else(|_| Err(AdminFault::Internal.into()))
+        match timeout(PATIENCE, task).await {
+            Ok(ended) => ended.unwrap_or_else(|_| Err(AdminFault::Internal.into())),
+            Err(_late) => Err(AdminFault::OutcomeUnknown.into()),
+        }
     }
 
     /// The same; what is responded to a named attempt is remembered, and is the response to the same one later. Nothing is done then.

@@ -55,6 +55,8 @@ pub(crate) enum AdminFault {
     IdempotencyKeyNotTaken,
     /// The store does not take it, or does not say it.
     StoreUnavailable,
+    /// It may have been done: the database went away before it said so.
+    OutcomeUnknown,
     /// Too many changes wait, or too many read the store, or it took too long.
     Busy,
     /// A defect, or something that the log tells.
@@ -73,7 +75,7 @@ pub(crate) struct Told {
 impl AdminFault {
     /// Every one of them.
     #[cfg(test)]
-    pub(crate) const EVERY: [Self; 33] = [
+    pub(crate) const EVERY: [Self; 34] = [
         Self::UnknownHost,
         Self::FromPage,
         Self::NoCredentials,
@@ -105,6 +107,7 @@ impl AdminFault {
         Self::IdempotencyKeyReused,
         Self::IdempotencyKeyNotTaken,
         Self::StoreUnavailable,
+        Self::OutcomeUnknown,
         Self::Busy,
         Self::Internal,
     ];
@@ -158,6 +161,7 @@ impl AdminFault {
             }
             Self::IdempotencyKeyNotTaken => (StatusCode::BAD_REQUEST, "idempotency_key_not_taken"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -199,6 +203,9 @@ impl AdminFault {
                 "This remembers no attempts: send it without Idempotency-Key."
             }
             Self::StoreUnavailable => "The store cannot be used now; tokens go on. Try again.",
+            Self::OutcomeUnknown => {
+                "Whether it was done is not known yet: ask again with the same Idempotency-Key, or look first."
+            }
             Self::Busy => "Too many requests wait, or this one took too long.",
             Self::Internal => "Something failed that the log of the issuer tells.",
         }
@@ -218,7 +225,7 @@ impl AdminFault {
     pub(super) const fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::StoreUnavailable | Self::Busy | Self::TooManyAttempts
+            Self::StoreUnavailable | Self::OutcomeUnknown | Self::Busy | Self::TooManyAttempts
         )
     }
 }

@@ -132,7 +132,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let fault = AdminFault::from(&error);
         match fault {
-            AdminFault::StoreUnavailable => {
+            AdminFault::StoreUnavailable | AdminFault::OutcomeUnknown => {
                 tracing::warn!(%error, "a request of an administrator did not get what it needs of the store");
             }
             AdminFault::Internal => tracing::error!(%error, "a request of an administrator failed"),
@@ -173,6 +173,7 @@ impl From<&Error> for AdminFault {
             | Error::StoreTooNew { .. }
             | Error::StoreBehind { .. }
             | Error::StoreDamaged { .. } => Self::StoreUnavailable,
+            Error::StoreOutcomeUnknown { .. } => Self::OutcomeUnknown,
             Error::IssuerName { .. }
             | Error::TrustedIssuer { .. }
             | Error::ClientKeys { .. }

@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::postgres::connections::{Connections, Idle, Open, late};
+use super::pg_outcome;
+use super::postgres::connections::{Connections, Open, late};
 
 /// How long one statement may take; reading a million clients takes seconds. Requests have less patience, and leave.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
@@ -19,7 +20,7 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct PgTransaction {
     /// `None` once it cannot be used any more.
     open: Option<Open>,
-    idle: Arc<Idle>,
+    connections: Arc<Connections>,
     place: Option<OwnedSemaphorePermit>,
     /// A statement has begun, and not come to its end.
     is_busy: bool,
@@ -29,7 +30,7 @@ pub(super) struct PgTransaction {
 impl PgTransaction {
     /// Begins with the statements `sql`, in a [place](Connections::place) for it. A connection that the server has closed meanwhile is left for a new one.
     pub(super) async fn begin(
-        connections: &Connections,
+        connections: &Arc<Connections>,
         place: OwnedSemaphorePermit,
         sql: &'static str,
     ) -> Result<Self, sqlx::Error> {
@@ -39,7 +40,7 @@ impl PgTransaction {
             let is_used = open.is_used;
             let mut transaction = Self {
                 open: Some(open),
-                idle: Arc::clone(connections.idle()),
+                connections: Arc::clone(connections),
                 place: place.take(),
                 is_busy: false,
                 has_ended: false,
@@ -71,8 +72,17 @@ impl PgTransaction {
         result
     }
 
+    /// When the connection ends before the response comes, the server is asked by another one what became of it.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.end("commit").await
+        let number = within(pg_outcome::number(self.connection()?)).await;
+        let number = self.done(number)?;
+        match (self.end("commit").await, number) {
+            (Err(lost), Some(number)) if is_lost(&lost) => {
+                self.connections.idle().forget();
+                pg_outcome::ask(&self.connections, number, lost).await
+            }
+            (ended, _) => ended,
+        }
     }
 
     pub(super) async fn rollback(mut self) -> Result<(), sqlx::Error> {
@@ -98,9 +108,9 @@ impl Drop for PgTransaction {
         let Some(mut open) = self.open.take().filter(|_| !self.is_busy) else {
             return;
         };
-        let idle = Arc::clone(&self.idle);
+        let connections = Arc::clone(&self.connections);
         if self.has_ended {
-            return idle.put(open);
+            return connections.idle().put(open);
         }
         let (Ok(runtime), place) = (Handle::try_current(), self.place.take()) else {
             return;
@@ -108,7 +118,7 @@ impl Drop for PgTransaction {
         runtime.spawn(async move {
             let rollback = sqlx::raw_sql("rollback").execute(&mut open.connection);
             if let Ok(Ok(_)) = timeout(ROLLBACK_LIMIT, rollback).await {
-                idle.put(open);
+                connections.idle().put(open);
             }
             drop(place);
         });

@@ -7,6 +7,7 @@
 pub(super) mod connections;
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ const START_LOCK: &str = "set lock_timeout = '10s'; \
 /// A database that is open.
 #[derive(Debug)]
 pub(super) struct PostgresDatabase {
-    connections: Connections,
+    connections: Arc<Connections>,
     /// Whether an issuer runs on it.
     is_serving: AtomicBool,
 }
@@ -100,7 +101,7 @@ impl PostgresDatabase {
     /// # Errors
     /// Those of connecting and of the server.
     async fn open(settings: &DatabaseSettings) -> Result<(Self, StartLock), sqlx::Error> {
-        let connections = Connections::new(settings);
+        let connections = Arc::new(Connections::new(settings));
         let mut connection = connections.open().await?;
         let lock = sqlx::raw_sql(START_LOCK).execute(&mut connection);
         // The server ends the wait; this is for one that does not respond.

@@ -140,7 +140,7 @@ impl Access {
     pub(super) fn of(error: &Error) -> Option<Self> {
         match error {
             Error::StoreBusy { .. } => Some(Self::Locked),
-            Error::StoreAway { .. } => Some(Self::Away),
+            Error::StoreAway { .. } | Error::StoreOutcomeUnknown { .. } => Some(Self::Away),
             Error::Store { source, .. } => {
                 let code = source.as_database_error()?.code()?;
                 if code.len() == SQLSTATE_LENGTH {

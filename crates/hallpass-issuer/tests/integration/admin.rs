@@ -12,6 +12,7 @@ mod forged;
 mod http2;
 mod keys;
 mod limits;
+mod lost_commits;
 mod named_files;
 mod origin;
 mod page;

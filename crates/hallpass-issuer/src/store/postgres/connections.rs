@@ -107,7 +107,7 @@ impl Connections {
     }
 
     /// A new one.
-    pub(super) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
+    pub(in crate::store) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
         self.read_password_again().await;
         let options = self.options();
         timeout(OPEN_LIMIT, options.connect()).await.map_err(late)?
