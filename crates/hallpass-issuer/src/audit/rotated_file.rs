@@ -5,6 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+mod for_owner;
+
 /// The file that is written now, and those before it. Its methods block.
 #[derive(Debug)]
 pub(super) struct RotatedFile {
@@ -130,6 +133,10 @@ fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    if let Some(file) = for_owner::create(path)? {
+        return Ok(file);
+    }
     refuse_what_is_no_file(path)?;
     let mut options = OpenOptions::new();
     options.create(true).append(true).read(true);
