@@ -167,7 +167,7 @@ pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// What the operating system says; a reader that has gone away too.
-pub(crate) fn show(text: &str) -> io::Result<()> {
+fn show(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
     stdout.flush()

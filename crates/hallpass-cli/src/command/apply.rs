@@ -6,7 +6,8 @@ use std::{fs, io};
 use clap::Args;
 use hallpass::config::{MAX_SOURCE_BYTES, Secret, files};
 use hallpass_issuer::{
-    ApplyOptions, ClientPlan, KeyChange, PlannedChange, PlannedKind, apply_clients, plan_clients,
+    ApplyOptions, ClientPlan, Error, KeyChange, PlannedChange, PlannedKind, apply_clients,
+    plan_clients,
 };
 use serde::Serialize;
 
@@ -87,20 +88,30 @@ impl Apply {
         }
         // What is refused as a whole has changed no client.
         let changes = Changes::of("apply");
-        // Seen before it is done: a secret that nobody has seen would be of no use.
+        let has_secret =
+            |plan: &ClientPlan| plan.changes.iter().any(|it| it.client_secret.is_some());
+        // Secrets are seen before it is done: one that nobody has seen would be of no use. All else is said when it is so.
         let show = |plan: &ClientPlan| {
             changes.are(plan.changes.iter().map(audited));
-            let text = self
-                .shown(plan)
-                .map_err(|failure| io::Error::other(failure.to_string()))?;
-            let has_secret = plan.changes.iter().any(|it| it.client_secret.is_some());
-            match has_secret {
-                true => output::show_secret(&text),
-                false => output::show(&text),
+            if !has_secret(plan) {
+                return Ok(());
             }
+            let text = self.shown(plan);
+            let text = text.map_err(|failure| io::Error::other(failure.to_string()))?;
+            output::show_secret(&text)
         };
-        let applied = apply_clients(&store.settings, &store.clock, &texts, options, show);
-        store.make(&changes, applied)?;
+        let applied = async {
+            let applied = apply_clients(&store.settings, &store.clock, &texts, options, show);
+            let applied = applied.await;
+            if let Err(Error::Client { .. }) = &applied {
+                output::complain("nothing was changed, whatever was shown");
+            }
+            applied
+        };
+        let plan = store.make(&changes, applied)?;
+        if !has_secret(&plan) {
+            output::print_line(&self.shown(&plan)?)?;
+        }
         Ok(Exit::Ok)
     }
 

@@ -133,3 +133,34 @@ fn edges_are_shown_with_the_day_of_their_last_use_or_never() {
         "{shown}"
     );
 }
+
+/// Several at once plan from the same state, and one of them is the first.
+#[test]
+fn who_loses_against_another_apply_says_no_change_that_was_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let issuer = Running::start(folder, &[]);
+    let first = write(folder, "first.yaml", "- client-id: batch\n");
+    let added = hallpass(folder, &["apply", "-f", &first, "--print-secrets"]);
+    assert_eq!(added.code, 0, "{added:?}");
+    let files: Vec<_> = (0..6).map(|number| format!("{number}.yaml")).collect();
+    let round = |round: usize| {
+        std::thread::scope(|scope| {
+            let start = |(number, name)| {
+                let text = format!("- client-id: batch\n  scopes: [r{round}x{number}]\n");
+                let file = write(folder, name, &text);
+                scope.spawn(move || hallpass(folder, &["apply", "-f", &file]))
+            };
+            let files = files.iter().map(String::as_str).enumerate();
+            let applying: Vec<_> = files.map(start).collect();
+            let applied = applying.into_iter().map(|it| it.join().unwrap());
+            applied.collect::<Vec<_>>()
+        })
+    };
+    let lost = |outcomes: Vec<Outcome>| outcomes.into_iter().find(|it| it.code != 0);
+    let lost = (0..30).find_map(|number| lost(round(number)));
+    let lost = lost.expect("two of 180 meet");
+    assert_eq!((lost.code, lost.stdout.as_str()), (1, ""), "{lost:?}");
+    assert!(lost.stderr.contains("nothing was changed"), "{lost:?}");
+    assert_eq!(issuer.stop(), 0);
+}
