@@ -27,12 +27,15 @@ pub(crate) fn write(to: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// # Errors
-/// [`Error::File`].
+/// [`Error::File`], and [`Error::Backup`] for bytes that no backup has.
 pub(crate) fn read(from: &Path) -> Result<String, Error> {
     let file = OpenOptions::new().read(true).open(from);
-    let mut text = String::new();
-    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
-    read.map(|_| text).map_err(io_error(from))
+    let mut bytes = Vec::new();
+    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    read.map_err(io_error(from))?;
+    String::from_utf8(bytes).map_err(|_| Error::Backup {
+        problem: "it was changed, or is none: it has bytes in it that no backup has".to_owned(),
+    })
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {

@@ -13,6 +13,7 @@ use hallpass_token::{ClientId, SealingError};
 use sqlx::migrate::MigrateError;
 
 pub(crate) use self::of_database::outcome_unknown;
+use self::of_database::who_holds;
 use crate::clients::client_fault::ClientFault;
 
 /// Why the issuer could not start, import, or take new settings.
@@ -132,7 +133,8 @@ pub enum Error {
     /// Another process holds the store's lock for longer than this one waits: three quarters of a second where requests wait behind it, else five
     /// seconds, ten while it opens the store.
     #[error(
-        "store {store}: another process holds it: an import, a back-up or a second issuer; try again when that has ended (`fuser {store}` names it)"
+        "store {store}: another process holds it: an import, a back-up or a second issuer; try again when that has ended ({} names it)",
+        who_holds(store)
     )]
     StoreBusy {
         /// What the store is called: an embedded one by its file.

@@ -81,3 +81,28 @@ fn is_away(error: &sqlx::Error) -> bool {
         _ => false,
     }
 }
+
+/// What names the process that holds the store which is called so.
+pub(super) fn who_holds(store: &str) -> String {
+    match store.contains("://") {
+        true => "`select pid, client_addr, state, query from pg_stat_activity` there".to_owned(),
+        false => format!("`fuser {store}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Error;
+
+    #[test]
+    fn what_names_the_holder_of_a_lock_is_said_of_a_file_and_of_a_database() {
+        let busy = |store: &str| {
+            let store = store.to_owned();
+            Error::StoreBusy { store }.to_string()
+        };
+        assert!(busy("/var/lib/hallpass.db").contains("`fuser /var/lib/hallpass.db` names"));
+        let database = busy("postgres://db.example:5432/hallpass");
+        assert!(database.contains("pg_stat_activity` there names it"));
+        assert!(!database.contains("fuser"));
+    }
+}

@@ -51,6 +51,9 @@ pub(super) fn open(text: &str, secrets: &[Tag]) -> Result<Dump, Error> {
     let (Some(salt), Some(sealed)) = (salt, lines.next()) else {
         return Err(problem("it was cut short"));
     };
+    if lines.next().is_some() {
+        return Err(problem("it was changed: something stands after its end"));
+    }
     for secret in secrets {
         if let Some(opened) = sealer(secret, &salt)?.open(sealed, NAME) {
             let dump = serde_json::from_slice(&opened);

@@ -178,6 +178,11 @@ impl PostgresDatabase {
 
     pub(super) async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         let mut connection = self.connections.open().await?;
+        // Else the server would say each time that a table is there, and that would stand in the log of each start.
+        let quiet = sqlx::raw_sql("set client_min_messages = warning");
+        timeout(BEGIN_LIMIT, quiet.execute(&mut connection))
+            .await
+            .map_err(connections::late)??;
         // Not `run`: the compiler cannot tell that what it gives may be sent to another thread.
         let run = migrator.run_direct(None, &mut connection, false);
         timeout(MIGRATE_LIMIT, run)

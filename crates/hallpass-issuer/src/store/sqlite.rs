@@ -59,7 +59,7 @@ pub(super) struct Opened {
 pub(super) async fn open(path: &Path, key: Option<&str>) -> Result<Opened, Error> {
     private_file::check(path)?;
     let alone = start_lock::take(path).await?;
-    let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    let exists = has_content(path);
     let (key_material, key) = match key {
         Some(configured) => (
             configured.to_owned().into(),
@@ -83,6 +83,11 @@ pub(super) async fn open(path: &Path, key: Option<&str>) -> Result<Opened, Error
     })
 }
 
+/// Whether there is a store: an empty file is none.
+fn has_content(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
+}
+
 /// Whether what is written into the file at `path` reaches the issuer that runs, as far as that can be told.
 ///
 /// # Errors
@@ -91,17 +96,23 @@ pub(super) fn check_reaches_issuer(path: &Path) -> Result<(), Error> {
     issuer_mark::check(path)
 }
 
-/// Whether the sealing key is there that is in a file beside the store.
+/// Whether the sealing key is there that is in a file beside the store, which a backup is restored into.
 ///
 /// # Errors
-/// [`Error::SealingKeyMissing`].
+/// [`Error::SealingKeyMissing`], and [`Error::Backup`] where there is no store either.
 pub(super) fn check_key_file(path: &Path) -> Result<(), Error> {
     let key_file = key_file::beside(path);
     match key_file.exists() {
         true => Ok(()),
-        false => Err(Error::SealingKeyMissing {
+        false if has_content(path) => Err(Error::SealingKeyMissing {
             store: path.to_owned(),
             key_file,
+        }),
+        false => Err(Error::Backup {
+            problem: format!(
+                "there is no key to open it with: put the sealing key of the store that it was made of at {}, or configure key-encryption-key",
+                key_file.display()
+            ),
         }),
     }
 }
@@ -125,7 +136,10 @@ impl SqliteFile {
             .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options)
             .await
-            .map_err(|source| Error::store(&path.display().to_string(), source))?;
+            .map_err(|source| {
+                let closed = private_file::why_closed(path);
+                closed.unwrap_or_else(|| Error::store(&path.display().to_string(), source))
+            })?;
         Ok(Self {
             file: private_file::identity(path).map_err(private_file::io_error(path))?,
             path: path.to_owned(),

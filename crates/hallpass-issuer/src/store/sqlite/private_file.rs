@@ -62,6 +62,29 @@ pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|_| (0, 0))
 }
 
+/// Why this process may not open the file at `path`, where that is because of whose it is: the database would not say it.
+#[cfg(unix)]
+pub(super) fn why_closed(path: &Path) -> Option<Error> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use rustix::fs::{Access, access};
+
+    let file = std::fs::metadata(path).ok()?;
+    let (own, user) = (rustix::process::geteuid().as_raw(), file.uid());
+    access(path, Access::READ_OK | Access::WRITE_OK).err()?;
+    let problem = format!(
+        "permission denied: it belongs to user {user} (mode {:03o}), and this runs as user {own}: run it as the user of the issuer",
+        file.mode() & 0o777
+    );
+    let problem = io::Error::new(io::ErrorKind::PermissionDenied, problem);
+    Some(io_error(path)(problem))
+}
+
+#[cfg(not(unix))]
+pub(super) fn why_closed(_: &Path) -> Option<Error> {
+    None
+}
+
 /// Write access with mode 0600 where the system knows modes.
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();

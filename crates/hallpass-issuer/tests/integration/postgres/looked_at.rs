@@ -4,6 +4,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::admin::{READ, Rig, bearer, problem, refused};
+use crate::audit::Log;
 use crate::harness::{request, send};
 
 /// Each of them waits for a table. Whoever may only look must not be able to stop what others write.
@@ -41,4 +42,25 @@ async fn administrators_who_look_leave_the_connections_to_refresh_tokens() {
     });
     refreshable.await;
     assert_eq!(health(&rig.harness).await, "ready\n");
+}
+
+/// The server says at each start that the table of the steps is there, which is nothing for anybody's log.
+#[tokio::test]
+async fn a_start_on_a_database_that_is_there_says_nothing_of_its_tables() {
+    let Some(server) = shared().await else {
+        return;
+    };
+    let database = at(&server, server.database().await);
+    Harness::with(|settings| on(settings, database.clone()))
+        .await
+        .issuer
+        .shutdown()
+        .await
+        .unwrap();
+    let (log, guard) = Log::begin();
+    let again = Harness::with(|settings| on(settings, database)).await;
+    drop(guard);
+    again.issuer.shutdown().await.unwrap();
+    let said = log.text();
+    assert!(!said.contains("already exists"), "{said}");
 }
