@@ -52,6 +52,13 @@ pub async fn check_store(
     let Some(store) = looked else {
         return Err(Error::StoreBehind { store: name });
     };
+    let report = report(&store, name, clock).await;
+    store.close().await;
+    Ok(report)
+}
+
+/// All that `store`, which is called `name`, holds, and what is wrong with that.
+async fn report(store: &Store, name: String, clock: &Arc<dyn Clock>) -> StoreReport {
     let mut contents = store.contents(UnixTime::from(clock.now())).await;
     let registered = store.kept_clients().await.unwrap_or_default().into_iter();
     for kept in registered.filter(|kept| !kept.is_first) {
@@ -62,12 +69,11 @@ pub async fn check_store(
                 .push(format!("store {name}: client {id:?}: {unusable}"));
         }
     }
-    store.close().await;
-    Ok(StoreReport {
+    StoreReport {
         store: name,
         step: Store::last_step(),
         contents,
-    })
+    }
 }
 
 /// What the tables of the store have still to go through, in order; empty when it is of this version. Changes nothing.
@@ -93,13 +99,25 @@ pub async fn migrate_store(settings: &IssuerSettings) -> Result<(), Error> {
 /// Writes all that the store holds at one moment into the new file `to`, sealed with the key of the store, for the owner alone (mode 0600).
 /// An issuer may run meanwhile.
 ///
+/// The report is that of [`check_store`], of the same store right after: a backup of what an issuer would refuse is one too, and may be all that there
+/// is, but nobody should take it for a good one.
+///
 /// # Errors
 /// [`Error::StoreMissing`], [`Error::File`] when the file is there already or cannot be written, and those of opening the store.
-pub async fn backup_store(settings: &IssuerSettings, to: &Path) -> Result<(), Error> {
+pub async fn backup_store(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    to: &Path,
+) -> Result<StoreReport, Error> {
     let store = Store::open_existing(settings.place(), settings.sealing_keys()).await?;
-    let text = store.to_backup().await;
+    let written = store.to_backup().await;
+    let written = written.and_then(|text| backup_file::write(to, text.as_bytes()));
+    let report = match written {
+        Ok(()) => Ok(report(&store, settings.store_name(), clock).await),
+        Err(error) => Err(error),
+    };
     store.close().await;
-    backup_file::write(to, text?.as_bytes())
+    report
 }
 
 /// Makes the store of what [`backup_store`] has written into `from`: the other database too, so that a store moves from a file into

@@ -80,7 +80,12 @@ pub(crate) fn text(report: &StoreReport) -> String {
     ];
     match contents.problems.as_slice() {
         [] => lines.push("all of it is as an issuer wrote it".to_owned()),
-        problems => lines.extend(problems.iter().map(|it| format!("WRONG           {it}"))),
+        problems => lines.extend(problems.iter().map(|it| wrong(it))),
     }
     lines.join("\n")
+}
+
+/// One thing that is wrong.
+pub(crate) fn wrong(problem: &str) -> String {
+    format!("WRONG           {problem}")
 }

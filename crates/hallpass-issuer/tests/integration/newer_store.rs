@@ -70,7 +70,7 @@ async fn is_refused(settings: &IssuerSettings) {
         check_store(settings, &clock).await.err(),
         migration_plan(settings).await.err(),
         migrate_store(settings).await.err(),
-        backup_store(settings, &backup).await.err(),
+        backup_store(settings, &clock, &backup).await.err(),
         key_report(settings, &clock).await.err(),
         add_client(settings, &clock, ("c.yaml", yaml), |_| Ok(()))
             .await

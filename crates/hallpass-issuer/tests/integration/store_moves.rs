@@ -98,7 +98,9 @@ async fn a_store_that_was_destroyed_is_made_of_its_backup() {
     let elsewhere = tempfile::tempdir().unwrap();
     let backup = elsewhere.path().join("backup");
     // Beside the running issuer.
-    backup_store(&harness.settings, &backup).await.unwrap();
+    backup_store(&harness.settings, &clock(), &backup)
+        .await
+        .unwrap();
     let settings = harness.settings.clone();
     harness.issuer.shutdown().await.unwrap();
     drop(harness.folder);
@@ -125,7 +127,9 @@ async fn a_store_moves_from_a_file_into_postgresql_and_back() {
     let (harness, mut past) = with_a_past().await;
     let elsewhere = tempfile::tempdir().unwrap();
     let [first, second] = ["first", "second"].map(|name| elsewhere.path().join(name));
-    backup_store(&harness.settings, &first).await.unwrap();
+    backup_store(&harness.settings, &clock(), &first)
+        .await
+        .unwrap();
     harness.issuer.shutdown().await.unwrap();
 
     let mut settings = harness.settings.clone();
@@ -133,7 +137,7 @@ async fn a_store_moves_from_a_file_into_postgresql_and_back() {
     settings.database = Some(crate::postgres::at(&server, name.clone()));
     restore_store(&settings, &clock(), &first).await.unwrap();
     past.is_known(&settings).await;
-    backup_store(&settings, &second).await.unwrap();
+    backup_store(&settings, &clock(), &second).await.unwrap();
     server
         .sql("postgres", &format!("drop database {name} with (force)"))
         .await;
@@ -150,10 +154,14 @@ async fn a_backup_is_for_its_owner_alone_and_opens_with_the_key_of_its_store_alo
     let (harness, _past) = with_a_past().await;
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
-    backup_store(&harness.settings, &backup).await.unwrap();
+    backup_store(&harness.settings, &clock(), &backup)
+        .await
+        .unwrap();
     let mode = std::fs::metadata(&backup).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let there = backup_store(&harness.settings, &backup).await.unwrap_err();
+    let there = backup_store(&harness.settings, &clock(), &backup)
+        .await
+        .unwrap_err();
     assert!(matches!(there, Error::File { .. }), "{there}");
     let text = std::fs::read_to_string(&backup).unwrap();
     assert!(
@@ -183,6 +191,8 @@ async fn a_backup_is_for_its_owner_alone_and_opens_with_the_key_of_its_store_alo
         ("hallpass store backup 1\n", "cut short"),
         (&text.replacen("backup 1", "backup 2", 1), "newer version"),
         ("hallpass:\n", "no backup"),
+        (&format!("{text}x"), "after its end"),
+        (&format!("{text}\n"), "after its end"),
     ] {
         let said = refused(&settings, text).await;
         assert!(said.contains(says), "{said}");
@@ -193,7 +203,18 @@ async fn a_backup_is_for_its_owner_alone_and_opens_with_the_key_of_its_store_alo
     let error = restore_store(&settings, &clock(), &backup)
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::SealingKeyMissing { .. }), "{error}");
+    // There is no store of which a key could be missing.
+    let said = error.to_string();
+    assert!(
+        said.contains("put the sealing key of the store") && !said.contains("exists"),
+        "{said}"
+    );
+    let mut bytes = text.into_bytes();
+    bytes[30] = 0xff;
+    let file = folder.path().join("broken");
+    std::fs::write(&file, bytes).unwrap();
+    let error = restore_store(&settings, &clock(), &file).await.unwrap_err();
+    assert!(matches!(error, Error::Backup { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -229,6 +250,11 @@ async fn a_check_finds_what_is_wrong_and_changes_nothing() {
         let report = check_store(settings, &clock()).await.unwrap();
         let problems = report.contents.problems.join("\n");
         assert!(problems.contains(says), "{sql}: {problems}");
+        // A backup of it is written all the same, and is said to be one of that.
+        let backup = harness.folder.path().join("backup");
+        let written = backup_store(settings, &clock(), &backup).await.unwrap();
+        assert_eq!(written.contents.problems, report.contents.problems, "{sql}");
+        std::fs::remove_file(&backup).unwrap();
         assert_eq!(std::fs::read(&settings.store).unwrap(), bad);
         std::fs::write(&settings.store, good).unwrap();
     }
@@ -302,7 +328,9 @@ async fn a_backup_is_restored_under_another_key_when_the_one_before_is_named() {
     let (harness, mut past) = with_a_past().await;
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
-    backup_store(&harness.settings, &backup).await.unwrap();
+    backup_store(&harness.settings, &clock(), &backup)
+        .await
+        .unwrap();
     let mut settings = moved(&harness.settings, &folder.path().join("new.db"));
     settings.previous_key_encryption_key = settings.key_encryption_key.take();
     settings.key_encryption_key = Some(Secret::new("another one, of 32 bytes and more"));
