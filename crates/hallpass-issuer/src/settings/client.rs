@@ -28,7 +28,7 @@ pub(crate) mod secrets;
 mod spring;
 
 const OWN_KEYS: &[Key] = &[
-    Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1). With a colon, a space, `%` or `+` in \
+    Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1), but not `.` or `..`. With a colon, a space, `%` or `+` in \
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
     Key::new(
         "token-endpoint-auth-method",
