@@ -17,13 +17,13 @@ mod probe;
 mod redis;
 mod report;
 mod sources;
+mod targets;
 mod tokens;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use hallpass::feign::FeignClientSettings;
 use hallpass::token::{Audience, UnixTime};
 use hallpass::upstream::Network;
 use hallpass::{Hallpass, Settings};
@@ -33,6 +33,7 @@ use self::finding::Finding;
 use self::limits::Limits;
 use self::report::Report;
 use self::sources::Sources;
+use self::targets::Targets;
 use crate::issuer_store::clock;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
@@ -65,7 +66,8 @@ pub(crate) struct Doctor {
     config: Vec<PathBuf>,
     #[command(flatten)]
     prefix: PrefixArgument,
-    /// For whom a token is asked for where `internal-token` names no audience; default: the first service of `feign.clients`.
+    /// For whom a token is asked for where `internal-token` names no audience; default: the first service of `feign.clients`, of
+    /// `sidecar.outbound.services` or of the routes of a gateway.
     #[arg(long, value_name = "AUDIENCE")]
     audience: Option<Audience>,
     /// Longest time that all checks take together.
@@ -185,19 +187,10 @@ impl Doctor {
         };
         let ways = endpoint::examine(token_service, network, limits).await;
         report.add(ways.findings);
-        let audiences = self.audiences(&everything.service);
-        let asked = tokens::examine(settings, &audiences, network, (limits, &ways.dead)).await;
+        let targets = Targets::of(everything, self.audience.as_ref());
+        let asked = tokens::examine(settings, &targets, network, (limits, &ways.dead)).await;
         report.add(asked.0);
         (asked.1, ways.offsets)
-    }
-
-    /// For whom tokens are asked for where the credential does not say.
-    fn audiences(&self, service: &Settings) -> Vec<Audience> {
-        let of_client = |(name, client): (&String, &FeignClientSettings)| {
-            client.audience.as_ref().unwrap_or(name).parse().ok()
-        };
-        let clients = service.feign.clients.iter().filter_map(of_client);
-        self.audience.iter().cloned().chain(clients).collect()
     }
 }
 

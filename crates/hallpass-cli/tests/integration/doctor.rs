@@ -6,4 +6,5 @@ mod issuers;
 mod peers;
 mod redis;
 mod rig;
+mod targets;
 mod way;

@@ -115,7 +115,7 @@ impl Check {
                 "the clock of this machine and the issuer's (its header `Date`) differ by no more than `leeway-seconds` (10), the round trip left out; from 2 s on it is a warning"
             }
             Self::Credential => {
-                "the issuer takes each client of `internal-token`: one token is asked for by each"
+                "the issuer takes each client of `internal-token`: one token is asked for by each; where no section says for whom, that client was NOT tried, and the last line says so"
             }
             Self::Entitlement => {
                 "that client may have a token of its own, for the audience and with the scopes that are configured"

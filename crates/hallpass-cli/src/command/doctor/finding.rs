@@ -38,6 +38,9 @@ pub(super) struct Finding {
     pub(super) says: String,
     #[serde(rename = "do")]
     pub(super) advice: Option<String>,
+    /// What counts was not looked at, so that nobody may call all of it sound.
+    #[serde(skip)]
+    pub(super) is_untried: bool,
 }
 
 impl Finding {
@@ -55,6 +58,18 @@ impl Finding {
         advice: impl Into<String>,
     ) -> Self {
         Self::new(check, Outcome::Warning, says.into(), Some(advice.into()))
+    }
+
+    /// A warning of something that counts and could not be looked at.
+    pub(super) fn untried(
+        check: Check,
+        says: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            is_untried: true,
+            ..Self::warning(check, says, advice)
+        }
     }
 
     pub(super) fn failure(
@@ -76,6 +91,7 @@ impl Finding {
             outcome,
             says,
             advice,
+            is_untried: false,
         }
     }
 }

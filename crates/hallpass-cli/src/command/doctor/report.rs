@@ -16,6 +16,8 @@ pub(super) struct Report(Arc<Mutex<Vec<Finding>>>);
 pub(super) struct Shown {
     /// Whether no check failed.
     sound: bool,
+    /// What counts and was not looked at.
+    untried: Vec<Check>,
     checks: Vec<ShownCheck>,
 }
 
@@ -54,8 +56,11 @@ impl Report {
             }
         };
         let checks: Vec<_> = Check::ALL.into_iter().map(shown).collect();
+        let is_untried = |it: &&ShownCheck| it.findings.iter().any(|it| it.is_untried);
+        let untried = checks.iter().filter(is_untried).map(|it| it.name);
         Shown {
             sound: checks.iter().all(|it| it.outcome != Outcome::Failure),
+            untried: untried.collect(),
             checks,
         }
     }
@@ -90,7 +95,14 @@ impl Shown {
                 .count()
         };
         let (failures, warnings) = (number(Outcome::Failure), number(Outcome::Warning));
+        let untried: Vec<_> = self.untried.iter().map(|it| it.name()).collect();
         lines.push(match (failures, warnings) {
+            (0, _) if !untried.is_empty() => {
+                format!(
+                    "nothing failed, but it was NOT tried: {}",
+                    untried.join(", ")
+                )
+            }
             (0, 0) => "sound".to_owned(),
             (0, warnings) => format!("sound, with a warning in {}", checks(warnings)),
             (failures, 0) => format!("not sound: {} failed", checks(failures)),

@@ -12,6 +12,7 @@ use super::causes;
 use super::check::Check;
 use super::finding::Finding;
 use super::limits::{Limits, seconds};
+use super::targets::{Target, Targets};
 
 /// Longest token that is taken apart.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
@@ -20,6 +21,8 @@ const MAX_TOKEN_BYTES: usize = 64 * 1024;
 pub(super) struct Had {
     pub(super) token: IssuedToken,
     pub(super) audience: Audience,
+    /// What was asked for.
+    scope: Scope,
     pub(super) credential: CredentialSettings,
     /// How findings call the client.
     pub(super) who: String,
@@ -28,7 +31,7 @@ pub(super) struct Had {
 /// Asks for a token by each client, one after the other, and keeps none.
 pub(super) async fn examine(
     settings: &InternalTokenSettings,
-    other_audiences: &[Audience],
+    targets: &Targets,
     network: &Network,
     (limits, dead): (&Limits, &[EndpointUrl]),
 ) -> (Vec<Finding>, Vec<Had>) {
@@ -46,11 +49,9 @@ pub(super) async fn examine(
             findings.extend(skipped(&why));
             continue;
         }
-        let audience = credential.audience.clone();
-        let Some(audience) = audience.or_else(|| other_audiences.first().cloned()) else {
-            findings.extend(skipped(&format!(
-                "{who}: no audience is configured to ask for"
-            )));
+        let own = credential.audience.clone().map(Target::own);
+        let Some(target) = own.or_else(|| targets.first(name).cloned()) else {
+            findings.extend(untried(&who));
             continue;
         };
         let service = match service(settings, credential, network, limits) {
@@ -61,7 +62,7 @@ pub(super) async fn examine(
                 continue;
             }
         };
-        let handle = service.handle(&audience, &Scope::empty());
+        let handle = service.handle(&target.audience, &target.scope);
         let token = limits.within(handle.token()).await;
         let token = token.unwrap_or(Err(TokenError::Timeout { after: limits.step }));
         match token {
@@ -69,14 +70,15 @@ pub(super) async fn examine(
                 let now = UnixTime::from(network.clock.now());
                 let had = Had {
                     token,
-                    audience,
+                    scope: target.scope_of(credential).clone(),
+                    audience: target.audience,
                     credential: credential.clone(),
                     who,
                 };
                 findings.extend(had.findings(now));
                 all.push(had);
             }
-            Err(error) => findings.extend(refused(&who, credential, &audience, &error)),
+            Err(error) => findings.extend(refused(&who, credential, &target, &error)),
         }
     }
     (findings, all)
@@ -115,6 +117,17 @@ fn credentials(
     std::iter::once((None, &tokens.credential)).chain(further)
 }
 
+/// Whether the issuer takes the client is not known, and nobody shall think so.
+fn untried(who: &str) -> Vec<Finding> {
+    let says = format!("{who} was NOT tried: no section says whom a token is for");
+    let advice = "say with --audience for whom to ask, or name one in `internal-token.audience`";
+    let mut findings = vec![Finding::untried(Check::Credential, says, advice)];
+    let rest = [Check::Entitlement, Check::TokenLife];
+    let why = format!("{who} was not tried");
+    findings.extend(Finding::skipped_all(&rest, &why));
+    findings
+}
+
 fn skipped(why: &str) -> Vec<Finding> {
     Finding::skipped_all(
         &[Check::Credential, Check::Entitlement, Check::TokenLife],
@@ -141,7 +154,7 @@ impl Had {
     fn entitlement(&self) -> Finding {
         let (who, audience) = (&self.who, &self.audience);
         let claims = self.unverified().and_then(|it| it.unverified_claims().ok());
-        let asked = &self.credential.scope;
+        let asked = &self.scope;
         let missing: Vec<_> = match &claims {
             Some(claims) => {
                 let has = |scope: &str| claims.scope.iter().any(|it| it == scope);
@@ -206,19 +219,24 @@ const fn seconds_of_a_moment() -> std::time::Duration {
 fn refused(
     who: &str,
     credential: &CredentialSettings,
-    audience: &Audience,
+    target: &Target,
     error: &TokenError,
 ) -> Vec<Finding> {
     let why = format!("{who}: there is no token");
     let rest = |checks: &[Check]| Finding::skipped_all(checks, &why);
     if let TokenError::Denied { code, .. } = error
-        && let Some((says, advice)) = not_entitled(*code, credential, audience)
+        && let Some((says, advice)) = not_entitled(*code, credential, target)
     {
         let taken = format!("the issuer takes {who}");
-        let mut findings = vec![
-            Finding::ok(Check::Credential, taken),
-            Finding::failure(Check::Entitlement, format!("{who} {says} ({code})"), advice),
-        ];
+        let mut findings = vec![Finding::ok(Check::Credential, taken)];
+        findings.push(match target.is_own {
+            true => Finding::failure(Check::Entitlement, format!("{who} {says} ({code})"), advice),
+            // What it may do for users shows when there is one.
+            false => Finding::skipped(
+                Check::Entitlement,
+                format!("{who} asks for tokens of users alone (`exchange`)"),
+            ),
+        });
         findings.extend(rest(&[Check::TokenLife]));
         return findings;
     }
@@ -233,15 +251,15 @@ fn refused(
 fn not_entitled(
     code: DenialCode,
     credential: &CredentialSettings,
-    audience: &Audience,
+    target: &Target,
 ) -> Option<(String, &'static str)> {
     match code {
         DenialCode::InvalidScope => Some((
-            format!("may not have the scope `{}`", credential.scope),
+            format!("may not have the scope `{}`", target.scope_of(credential)),
             "register the scope for the client at the issuer (`hallpass client set`), or leave it out of `internal-token.scope`",
         )),
         DenialCode::InvalidTarget => Some((
-            format!("may not call `{audience}`"),
+            format!("may not call `{}`", target.audience),
             "register the audience for the client at the issuer (`hallpass client set`), or correct `audience`",
         )),
         DenialCode::UnauthorizedClient | DenialCode::UnsupportedGrantType => Some((

@@ -41,7 +41,8 @@ impl Estate {
                 "      - {{ client-id: {id}, client-secret: {SECRET}, secret-kind: generated, {more} }}\n"
             )
         };
-        let usual = "scopes: [internal-service], audiences: [service-system, untyped]";
+        let usual =
+            "scopes: [internal-service], audiences: [service-system, stock-service, untyped]";
         let clients = [
             client("order-service", usual),
             client("hasty", &format!("{usual}, token-life-seconds: 30")),
