@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::address::NodeAddress;
@@ -111,23 +112,28 @@ impl Dialer {
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(MAX_WAITING);
-        let opened =
-            tokio::time::timeout(self.limit, self.connect(address, login, config, bounds)).await;
-        opened.map_err(|_| RedisError::connecting(address, &RedisError::TimedOut))?
+        let end = Instant::now() + self.limit;
+        let reached = async {
+            let info = login.info().await;
+            let stream = TcpStream::connect((address.host(), address.port())).await;
+            stream.map(|stream| (info, stream))
+        };
+        let reached = timeout_at(end, reached).await;
+        let reached =
+            reached.map_err(|_| RedisError::connecting(address, &RedisError::TimedOut))?;
+        let (info, stream) = reached.map_err(|error| RedisError::connecting(address, &error))?;
+        let greeted = timeout_at(end, self.greet((address, stream), &info, config, bounds)).await;
+        greeted.map_err(|_| RedisError::Stalled(address.clone()))?
     }
 
-    async fn connect(
+    async fn greet(
         &self,
-        address: &NodeAddress,
-        login: &Login,
+        (address, stream): (&NodeAddress, TcpStream),
+        info: &RedisConnectionInfo,
         config: AsyncConnectionConfig,
         bounds: Bounds,
     ) -> Result<Connection, RedisError> {
-        let info = login.info().await;
         let failed = |error: std::io::Error| RedisError::connecting(address, &error);
-        let stream = TcpStream::connect((address.host(), address.port()))
-            .await
-            .map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let Some(tls) = &self.tls else {
             let is_here = stream.peer_addr().map_err(failed)?.ip().is_loopback();
@@ -135,7 +141,7 @@ impl Dialer {
                 return Err(RedisError::PlainPassword(address.clone()));
             }
             let stream = Bounded::new(stream, bounds);
-            return Connection::over(stream, address, None, &info, config).await;
+            return Connection::over(stream, address, None, info, config).await;
         };
         let name = ServerName::try_from(address.host().to_owned());
         let name = name.map_err(|error| RedisError::connecting(address, &error))?;
@@ -145,7 +151,7 @@ impl Dialer {
             .await
             .map_err(failed)?;
         let stream = Bounded::new(stream, bounds);
-        Connection::over(stream, address, Some(trusted), &info, config).await
+        Connection::over(stream, address, Some(trusted), info, config).await
     }
 }
 

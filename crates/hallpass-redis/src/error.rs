@@ -38,6 +38,9 @@ pub enum RedisError {
     #[error("{0}")]
     Connection(ConnectionFault),
 
+    /// A server has taken a connection and said nothing on it in time.
+    #[error("{0} takes connections and does not respond: it hangs")]
+    Stalled(NodeAddress),
     /// The password was not sent: the server is another machine, and the connection is plain TCP.
     #[error("the password was not sent to {0} over plain TCP; see `redis.ssl`")]
     PlainPassword(NodeAddress),
@@ -113,7 +116,7 @@ impl RedisError {
             Self::BreakerOpen => "breaker",
             Self::NoRuntime => "runtime",
             Self::TimedOut => "time",
-            Self::Connection(_) => "connection",
+            Self::Connection(_) | Self::Stalled(_) => "connection",
             Self::PlainPassword(_) => "plain",
             Self::Response => "response",
             Self::NoPrimary => "no primary",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_tls::{ClientTls, TlsMetrics};
+use redis::Cmd;
 use tokio::time::{Instant, timeout};
 
 use crate::address::NodeAddress;
@@ -22,6 +23,8 @@ use crate::settings::{RedisForm, RedisSettings};
 /// How often a server is pinged, and how long one response may take.
 const PINGS: usize = 5;
 const RESPONSE_LIMIT: Duration = Duration::from_millis(500);
+/// How long the key that is written to try it stays where it cannot be deleted.
+const PROBE_MILLIS: u64 = 5_000;
 /// Servers that are asked; a cluster may have more primaries.
 const MAX_ASKED: usize = 16;
 
@@ -37,6 +40,30 @@ pub struct RedisExamination {
     pub sentinels: Vec<ExaminedSentinel>,
     /// What the cluster says of its slots; `None` in another form of Redis, or when no node of it says anything.
     pub cluster: Option<ClusterCoverage>,
+    /// Whether the server takes this user and has no database of the number that `redis.database` says.
+    pub has_no_database: bool,
+    /// Commands that a service needs and that were refused, or not responded to, each with the key that it was about.
+    pub unable: Vec<UnableCommand>,
+}
+
+/// What the service does with Redis, beside connecting.
+#[derive(Clone, Debug, Default)]
+pub struct RedisNeeds {
+    /// Whether it writes below `redis.key-prefix`, as a cache of tokens and quotas do.
+    pub writes: bool,
+    /// Keys of others of which it asks whether they exist, such as one of a blacklist.
+    pub looks_for: Vec<String>,
+}
+
+/// A command that a server did not do.
+#[derive(Clone, Debug)]
+pub struct UnableCommand {
+    /// Its name.
+    pub command: &'static str,
+    /// The key that it was about; no secret.
+    pub key: String,
+    /// Why.
+    pub error: RedisError,
 }
 
 /// One server.
@@ -97,9 +124,9 @@ impl ClusterCoverage {
 }
 
 /// Connects as a service with these settings does, and looks at what it finds: it pings, and asks for `ROLE` and `INFO`, sentinels for the
-/// primary, a cluster for its slots. It writes nothing and reads no key. It ends within some seconds: each connection has
-/// `connect_timeout`, each response 500 ms.
-pub async fn examine(settings: &RedisSettings) -> RedisExamination {
+/// primary, a cluster for its slots. Where the service [needs](RedisNeeds) to write it writes one key of its own, `<key-prefix>probe`, which ends
+/// after 5 s, and deletes it; it reads no key. It ends within some seconds: each connection has `connect_timeout`, each response 500 ms.
+pub async fn examine(settings: &RedisSettings, needs: &RedisNeeds) -> RedisExamination {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let load = |files| ClientTls::load(files, Arc::clone(&clock), &TlsMetrics::default());
     let dialer = match settings.tls.as_ref().map(load).transpose() {
@@ -107,6 +134,7 @@ pub async fn examine(settings: &RedisSettings) -> RedisExamination {
         Err(error) => return failed(RedisError::Tls(Arc::new(error))),
     };
     let plan = Plan::new(settings, dialer.clone());
+    let prefix = &settings.key_prefix;
     let (routes, sentinels) =
         tokio::join!(plan.connect(None), examine_sentinels(settings, &dialer));
     let (servers, cluster) = match &routes {
@@ -119,12 +147,64 @@ pub async fn examine(settings: &RedisSettings) -> RedisExamination {
         }
         Err(_) => (Vec::new(), None),
     };
+    let unable = match &routes {
+        Ok(routes) => try_commands(routes, prefix, needs).await,
+        Err(_) => Vec::new(),
+    };
+    let has_no_database = match &routes {
+        Err(RedisError::Refused { .. }) => is_taken_elsewhere(settings, dialer).await,
+        _ => false,
+    };
     RedisExamination {
         failure: routes.err(),
         servers,
         sentinels,
         cluster,
+        has_no_database,
+        unable,
     }
+}
+
+/// Whether all is well with the first database.
+async fn is_taken_elsewhere(settings: &RedisSettings, dialer: Dialer) -> bool {
+    let first = RedisSettings {
+        database: 0,
+        ..settings.clone()
+    };
+    settings.database != 0 && Plan::new(&first, dialer).connect(None).await.is_ok()
+}
+
+/// What a token goes through, with a key that ends by itself should it not be deleted.
+async fn try_commands(routes: &Routes, prefix: &str, needs: &RedisNeeds) -> Vec<UnableCommand> {
+    let mut tried: Vec<(&'static str, String, Cmd)> = Vec::new();
+    if needs.writes {
+        let key = format!("{prefix}probe");
+        let mut set = redis::cmd("SET");
+        set.arg(&key).arg(1).arg("PX").arg(PROBE_MILLIS);
+        let mut get = redis::cmd("GETRANGE");
+        get.arg(&key).arg(0).arg(0);
+        let mut delete = redis::cmd("DEL");
+        delete.arg(&key);
+        let commands = [("SET", set), ("GETRANGE", get), ("DEL", delete)];
+        tried.extend(commands.map(|(name, command)| (name, key.clone(), command)));
+    }
+    for key in &needs.looks_for {
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(key);
+        tried.push(("EXISTS", key.clone(), exists));
+    }
+    let mut unable = Vec::new();
+    for (command, key, built) in tried {
+        let called = timeout(RESPONSE_LIMIT, routes.call(key.as_bytes(), &built)).await;
+        if let Err(error) = called.unwrap_or(Err(RedisError::TimedOut)) {
+            unable.push(UnableCommand {
+                command,
+                key,
+                error,
+            });
+        }
+    }
+    unable
 }
 
 fn coverage(cluster: &ClusterRoutes) -> ClusterCoverage {

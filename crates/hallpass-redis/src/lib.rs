@@ -40,7 +40,8 @@ pub use address::{InvalidNodeAddress, NodeAddress};
 pub use blacklist::RedisBlacklist;
 pub use error::{ConnectionFault, RedisError};
 pub use examination::{
-    ClusterCoverage, ExaminedRedis, ExaminedSentinel, RedisExamination, RedisInfo, examine,
+    ClusterCoverage, ExaminedRedis, ExaminedSentinel, RedisExamination, RedisInfo, RedisNeeds,
+    UnableCommand, examine,
 };
 pub use metrics::RedisMetrics;
 pub use rate_store::RedisRateStore;

@@ -55,7 +55,7 @@ const NO_CLIENT: &str = "there is no `internal-token` in use";
 /// Redis. Each check says ok, warning, failure or skipped. docs/doctor.md lists them.
 ///
 /// It changes nothing: it asks the issuer for one token by each client that is configured, shows none and keeps none; it writes neither into
-/// Redis nor Nacos nor a file. It ends within `--timeout`, also when nobody responds. Run it as the user, on the machine and with the
+/// Nacos nor a file, and into Redis one key for a moment to see that it may (`<key-prefix>probe`). It ends within `--timeout`, also when nobody responds. Run it as the user, on the machine and with the
 /// environment of the service.
 ///
 /// Exit codes: 0 no check failed (there may be warnings), 64 the configuration itself cannot be used, 65 a check failed.
@@ -125,7 +125,8 @@ impl Doctor {
         let looked = limits.blocking(move || files.examine(now)).await;
         report.add(looked.unwrap_or_else(slow_disk));
         let keeps = redis::Keeps {
-            blacklist: service.security.internal_jwt.blacklist.is_some(),
+            blacklist: service.security.internal_jwt.blacklist.as_ref(),
+            writes: writes_into_redis(everything),
         };
         // Each says what it has found as soon as it has: what takes too long takes nothing from the others.
         tokio::join!(
@@ -210,6 +211,16 @@ fn network(sources: &Sources) -> Result<Network, hallpass::Error> {
         None => builder,
     };
     Ok(builder.build()?.network().clone())
+}
+
+/// Whether tokens, what was shown once, or quotas are kept there.
+fn writes_into_redis(everything: &Everything) -> bool {
+    let has_quotas = everything
+        .gateway
+        .as_ref()
+        .is_some_and(|it| !it.rates.is_empty());
+    let has_tokens = everything.service.internal_token.token_service.is_some();
+    has_tokens || has_quotas || everything.issuer.is_some()
 }
 
 fn permit_all(service: &Settings) -> Finding {

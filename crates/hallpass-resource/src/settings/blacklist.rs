@@ -74,7 +74,7 @@ pub struct BlacklistKey {
 
 impl BlacklistKey {
     /// The key of the token of this name.
-    pub(crate) fn of(&self, token_id: &str) -> String {
+    pub fn of(&self, token_id: &str) -> String {
         [&*self.before, token_id, &*self.after].concat()
     }
 }

@@ -143,7 +143,7 @@ impl Check {
                 "a resource server with these settings accepts one of them: signature, type, times"
             }
             Self::Redis => {
-                "each server is reached, takes the password, and responds within half of `redis.timeout`"
+                "each server is reached, takes the password, responds within half of `redis.timeout`, has the database, and does what is asked of it: `SET`, `GETRANGE`, `DEL` where tokens or quotas are kept, `EXISTS` for a blacklist"
             }
             Self::RedisTopology => {
                 "it is a primary; the sentinels know it and agree; every slot of a cluster has a primary that is reached; there are replicas"

@@ -1,12 +1,18 @@
 //! Redis, as the section `redis` says.
 
+mod advice;
+mod rights;
+
 use std::time::Duration;
 
 use hallpass::redis::{
-    ClusterCoverage, ExaminedRedis, ExaminedSentinel, RedisError, RedisExamination, RedisForm,
-    RedisInfo, RedisSettings, examine as look,
+    ClusterCoverage, ExaminedRedis, ExaminedSentinel, RedisExamination, RedisForm, RedisInfo,
+    RedisNeeds, RedisSettings, examine as look,
 };
 
+use hallpass::resource::BlacklistSettings;
+
+use self::advice::{HANGS, form, what_to_do};
 use super::check::Check;
 use super::finding::Finding;
 use super::limits::Limits;
@@ -15,21 +21,31 @@ const CHECKS: [Check; 3] = [Check::Redis, Check::RedisTopology, Check::RedisMemo
 
 /// What other sections keep there that must not be lost.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keeps {
+pub(super) struct Keeps<'a> {
     /// Tokens that were logged out.
-    pub(super) blacklist: bool,
+    pub(super) blacklist: Option<&'a BlacklistSettings>,
+    /// Whether anything is written there.
+    pub(super) writes: bool,
 }
 
 pub(super) async fn examine(
     settings: Option<&RedisSettings>,
-    keeps: Keeps,
+    keeps: Keeps<'_>,
     limits: &Limits,
 ) -> Vec<Finding> {
     let Some(settings) = settings else {
         return Finding::skipped_all(&CHECKS, "there is no section `redis`");
     };
     // Its parts end by themselves, one after the other: two steps are nothing to them.
-    let looked = tokio::time::timeout(limits.step * 2, look(settings)).await;
+    let needs = RedisNeeds {
+        writes: keeps.writes,
+        looks_for: keeps
+            .blacklist
+            .iter()
+            .map(|it| it.key.of("probe"))
+            .collect(),
+    };
+    let looked = tokio::time::timeout(limits.step * 2, look(settings, &needs)).await;
     let Ok(found) = looked else {
         let says = format!("{}: no response in time", form(settings));
         let mut findings = vec![Finding::failure(
@@ -47,18 +63,20 @@ pub(super) async fn examine(
     let mut findings = reached(settings, &found);
     findings.extend(topology(settings, &found));
     findings.extend(memory(keeps, &found));
+    findings.extend(rights::examine(settings, &found, &findings));
     findings
 }
 
-fn form(settings: &RedisSettings) -> String {
-    match &settings.form {
-        RedisForm::Standalone(address) => address.to_string(),
-        RedisForm::Sentinel(sentinel) => format!("the primary `{}`", sentinel.master),
-        RedisForm::Cluster(_) => "the cluster".to_owned(),
-    }
-}
-
 fn reached(settings: &RedisSettings, found: &RedisExamination) -> Vec<Finding> {
+    if found.has_no_database {
+        let says = format!(
+            "{}: the server has no database {}",
+            form(settings),
+            settings.database
+        );
+        let advice = "write a number below its `databases` (16 unless it says otherwise) into `redis.database`; a node of a cluster has 0 alone";
+        return vec![Finding::failure(Check::Redis, says, advice)];
+    }
     if let Some(error) = &found.failure {
         let says = format!("{}: {error}", form(settings));
         return vec![Finding::failure(Check::Redis, says, what_to_do(error))];
@@ -71,8 +89,7 @@ fn responds(settings: &RedisSettings, server: &ExaminedRedis) -> Finding {
     let address = &server.address;
     let Some(latency) = server.latency else {
         let says = format!("{address}: it takes connections and does not respond: it hangs");
-        let advice = "look at that server (a slow disk, a slow command, no memory)";
-        return Finding::failure(Check::Redis, says, advice);
+        return Finding::failure(Check::Redis, says, HANGS);
     };
     let says = format!("{address}: responds in {}", millis(latency));
     let (limit, advice) = (
@@ -98,34 +115,6 @@ fn responds(settings: &RedisSettings, server: &ExaminedRedis) -> Finding {
 
 fn millis(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
-}
-
-fn what_to_do(error: &RedisError) -> &'static str {
-    match error {
-        RedisError::Tls(_) => "correct the files of `redis.ssl`",
-        RedisError::Refused { code } => match &**code {
-            "NOAUTH" | "WRONGPASS" => {
-                "correct `redis.username` and `redis.password`, or the user at the server"
-            }
-            "NOPERM" => "give the user its rights: see docs/redis.md",
-            "LOADING" => "wait until the server has loaded its data",
-            "ERR" => {
-                "see that the server is what the section says: one server, a sentinel, or a node of a cluster"
-            }
-            _ => "look at the log of the server",
-        },
-        RedisError::NoPrimary => {
-            "write the name that the sentinels have for it into `redis.sentinel.master`"
-        }
-        RedisError::NotPrimary(_) => {
-            "wait for the failover to end; if it does not, look at the sentinels"
-        }
-        RedisError::NoNode => {
-            "give the slots of the cluster to its nodes (`redis-cli --cluster fix`)"
-        }
-        RedisError::PlainPassword(_) => "set `redis.ssl`, or leave the password out",
-        _ => "start Redis, or correct its address in `redis`; look for a packet filter in between",
-    }
 }
 
 fn topology(settings: &RedisSettings, found: &RedisExamination) -> Vec<Finding> {
@@ -241,7 +230,7 @@ fn role(settings: &RedisSettings, server: &ExaminedRedis) -> Finding {
     }
 }
 
-fn memory(keeps: Keeps, found: &RedisExamination) -> Vec<Finding> {
+fn memory(keeps: Keeps<'_>, found: &RedisExamination) -> Vec<Finding> {
     let of_server = |server: &ExaminedRedis| match &server.info {
         Ok(info) => room(keeps, &server.address.to_string(), info),
         Err(error) => {
@@ -262,7 +251,7 @@ fn memory(keeps: Keeps, found: &RedisExamination) -> Vec<Finding> {
     }
 }
 
-fn room(keeps: Keeps, address: &str, info: &RedisInfo) -> Vec<Finding> {
+fn room(keeps: Keeps<'_>, address: &str, info: &RedisInfo) -> Vec<Finding> {
     let mut findings = Vec::new();
     if info.cannot_save {
         findings.push(Finding::failure(
@@ -288,12 +277,12 @@ fn room(keeps: Keeps, address: &str, info: &RedisInfo) -> Vec<Finding> {
             format!("{says}: it is full and refuses writes (OOM)"),
             POLICY,
         ),
-        (_, false) if !keeps.blacklist => Finding::warning(
+        (_, false) if keeps.blacklist.is_none() => Finding::warning(
             Check::RedisMemory,
             format!("{says}: once it is full it refuses writes (OOM)"),
             POLICY,
         ),
-        (_, true) if keeps.blacklist => Finding::warning(
+        (_, true) if keeps.blacklist.is_some() => Finding::warning(
             Check::RedisMemory,
             format!("{says}: tokens that were logged out may be forgotten (`security.internal-jwt.blacklist`)"),
             "set `maxmemory-policy` to noeviction, with memory for all of them, or keep the blacklist in another Redis",

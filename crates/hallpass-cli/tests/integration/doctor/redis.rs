@@ -165,9 +165,47 @@ fn a_server_that_is_not_well_is_named_with_the_reason() {
     looked(&estate, &estate.and(&full.section(""))).is(0, &[]);
 
     signal(&full.child, "STOP");
-    let found = estate.doctor_within(&estate.and(&full.section("")), "10");
+    let found = estate.doctor(&estate.and(&full.section("")));
     signal(&full.child, "CONT");
-    found.is(65, &[("redis", "failure", "no response in time")]);
+    found.is(65, &[("redis", "failure", "does not respond: it hangs")]);
+    // It runs: nobody shall be told to start it.
+    assert!(!found.to_string().contains("start Redis"), "{found}");
+}
+
+#[test]
+fn a_server_that_does_not_do_what_it_is_asked_for_is_named_with_the_reason() {
+    let estate = Estate::start();
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let user = |name: &str, rights: &str| {
+        let mut words = vec!["ACL", "SETUSER", name, "on", ">a-password"];
+        words.extend(rights.split(' '));
+        assert_eq!(server.cli(&words).trim(), "OK");
+        format!(", username: {name}, password: a-password")
+    };
+    let ours = "~hallpass:internal-token:*";
+    let cache = "+ping +select +getrange +get +set +del +pexpire +eval +role";
+    let with = |user: &str| estate.and(&server.section(user));
+    let sound = user("sound", &format!("{ours} {cache}"));
+    looked(&estate, &with(&sound)).is(0, &[]);
+    assert_eq!(server.cli(&["DBSIZE"]).trim(), "0");
+    let reader = user("reader", &format!("{ours} {cache} -set"));
+    let part = "may not SET the key `hallpass:internal-token:probe` (NOPERM)";
+    looked(&estate, &with(&reader)).is(65, &[("redis", "failure", part)]);
+    let elsewhere = user("elsewhere", &format!("~other:* {cache}"));
+    looked(&estate, &with(&elsewhere)).is(65, &[("redis", "failure", part)]);
+    let blacklist = with(&sound).replace(
+        "    internal-jwt:\n",
+        "    internal-jwt:\n      blacklist: { redis-key: 'jwt:blacklist:{jti}' }\n",
+    );
+    let part = "may not EXISTS the key `jwt:blacklist:probe` (NOPERM)";
+    looked(&estate, &blacklist).is(65, &[("redis", "failure", part)]);
+    let found = looked(&estate, &with(", database: 99"));
+    found.is(65, &[("redis", "failure", "has no database 99")]);
+    server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let part = "fewer replicas than `min-replicas-to-write` (NOREPLICAS)";
+    looked(&estate, &with("")).is(65, &[("redis", "failure", part)]);
 }
 
 #[test]
@@ -216,6 +254,9 @@ fn a_cluster_without_all_its_slots_and_one_that_is_taken_for_a_server_are_named(
         )],
     );
     node.cli(&["CLUSTER", "ADDSLOTSRANGE", "10000", "16383"]);
+    until("the cluster takes writes", || {
+        node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+    });
     let found = looked(&estate, &estate.and(&section));
     found.is(0, &[("redis-topology", "warning", "has no replica")]);
     let found = looked(&estate, &estate.and(&node.section("")));
