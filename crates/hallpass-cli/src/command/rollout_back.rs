@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 ///
 /// Writes `mode: report` into the configuration of the service, or of all services of the plan, and then says which instances are at it. It asks nothing before:
 /// it is for when something is wrong, and works while no metrics can be had. A service that is there already, or before it, is not written; its instances are asked too. Routes with a mode
-/// of their own keep it, and are named. Exit code 0: written, and every instance that can be asked is at it; 1: something could not be written, or an instance
-/// says another step.
+/// of their own keep it, and are named. Exit code 0: written, and every instance says that it is at it; 1: something could not be written, or an instance
+/// says another step or cannot be asked. What is written stays: whoever has not confirmed it is named, and takes it when it reads its configuration again.
 #[derive(Args, Debug)]
 pub(crate) struct RolloutBack {
     /// These services; without them, all.
@@ -119,7 +119,7 @@ impl Way {
         (written, all)
     }
 
-    /// Whether no instance says another step.
+    /// Whether every instance says that it is there.
     async fn confirm_all(&self, estate: &Arc<Estate>, written: Vec<Written>) -> bool {
         let mut asking = JoinSet::new();
         for it in written {
@@ -198,7 +198,7 @@ impl Way {
         let _unread = output::print_line(&line);
     }
 
-    /// Whether no instance says that it is at another step.
+    /// Whether every instance says that it is at the step.
     async fn confirm(&self, estate: &Estate, it: &Written) -> bool {
         let taken = estate.wait_for(&it.service, it.step, self.wait, true).await;
         let now_at = Configured::Step(it.step);
@@ -217,7 +217,17 @@ impl Way {
             "{name}: {} at {there} of {all} instances after {took:.1} s",
             it.step
         ));
-        taken.others.is_empty()
+        if !taken.silent.is_empty() {
+            output::complain(&format!(
+                "{name}: the order stands ({} in {}), and {} of {all} instances have not confirmed it: each takes it as soon as it reads its configuration; \
+                 until then it may deny as before. See that they run, and ask again with this command",
+                it.step,
+                it.service.place,
+                taken.silent.len()
+            ));
+        }
+        // Nobody knows what one that does not answer still does.
+        taken.others.is_empty() && taken.silent.is_empty()
     }
 }
 
@@ -226,7 +236,9 @@ fn say_what_is_left(name: &str, step: Step, taken: &Taken) {
         output::complain(&format!("{name}: {url} has not taken it"));
     }
     for url in &taken.silent {
-        output::complain(&format!("warning: {name}: {url} cannot be asked"));
+        output::complain(&format!(
+            "{name}: {url} cannot be asked, and has not confirmed it"
+        ));
     }
     let answers = taken
         .instances
