@@ -107,7 +107,9 @@ impl Check {
             Self::Authorities => {
                 "each file of authorities can be used, and one of them has not ended; the same times as for certificates"
             }
-            Self::Listen => "each address to listen on is one of this machine",
+            Self::Listen => {
+                "each address to listen on is one of this machine, and no two of one file are the same"
+            }
             Self::TokenEndpoint => {
                 "`internal-token.token-url` is reached, every instance of it behind `lb://`: its name, a connection, TLS"
             }

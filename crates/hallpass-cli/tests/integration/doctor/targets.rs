@@ -38,6 +38,33 @@ fn the_shipped_sidecar_tries_its_credential_for_a_service_that_it_calls() {
 }
 
 #[test]
+fn each_listener_of_a_sidecar_is_looked_at_and_two_at_one_address_are_named() {
+    let estate = Estate::start();
+    let sidecar = shipped(&estate, SECRET);
+    for (from, to, part) in [
+        (
+            "listen: 127.0.0.1:15001",
+            "listen: 127.0.0.1:9902",
+            "sidecar.outbound.listen and sidecar.management.listen both want 127.0.0.1:9902",
+        ),
+        (
+            "{ listen: 127.0.0.1:8081,",
+            "{ listen: 0.0.0.0:9902,",
+            "sidecar.inbound.listen and sidecar.management.listen both want 0.0.0.0:9902",
+        ),
+        (
+            "{ listen: 127.0.0.1:9902 }",
+            "{ listen: 192.0.2.1:9902 }",
+            "sidecar.management.listen: 192.0.2.1 is no address",
+        ),
+    ] {
+        assert!(sidecar.contains(from), "{from}");
+        let found = estate.doctor(&sidecar.replace(from, to));
+        found.is(65, &[("listen", "failure", part)]);
+    }
+}
+
+#[test]
 fn a_gateway_tries_its_credential_for_a_service_of_its_routes() {
     let estate = Estate::start();
     for (identity, client, entitlement) in [
