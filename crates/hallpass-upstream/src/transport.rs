@@ -45,6 +45,8 @@ mod pools;
 mod secrets;
 mod secured;
 mod silence;
+#[cfg(feature = "test-util")]
+mod simulated;
 
 /// Default wait for one TCP connection. The TLS handshake on top of it has a limit of its own.
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -90,6 +92,8 @@ const DEFAULT_MAX_IDLE_PER_HOST: usize = DEFAULT_CONCURRENT;
 #[derive(Clone)]
 pub struct HttpTransport {
     pools: Arc<Pools>,
+    #[cfg(feature = "test-util")]
+    simulated: Option<simulated::Simulated>,
 }
 
 /// In the extensions of a request: nothing of it is secret, so it may leave over plain http. The bearer layer of
@@ -115,6 +119,23 @@ impl HttpTransport {
     #[must_use]
     pub fn connections(&self) -> Connections {
         Connections::new(Guard::into_inner(self.pools.current(Instant::now())))
+    }
+
+    /// A network that a test makes up: `respond` is given each request, and no socket is opened. What a real transport holds back, such
+    /// as a secret over plain http, is not held back.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    #[cfg(feature = "test-util")]
+    pub fn simulated<F>(
+        respond: impl Fn(Request<Body>) -> F + Send + Sync + 'static,
+    ) -> Result<Self, TransportError>
+    where
+        F: Future<Output = Result<Response<Body>, TransportError>> + Send + 'static,
+    {
+        let mut transport = Self::new()?;
+        transport.simulated = Some(simulated::Simulated::new(respond));
+        Ok(transport)
     }
 
     /// Settings first; see [`HttpTransportBuilder`].
@@ -264,6 +285,8 @@ impl HttpTransportBuilder {
         };
         Ok(HttpTransport {
             pools: Arc::new(Pools::new(settings, tls)),
+            #[cfg(feature = "test-util")]
+            simulated: None,
         })
     }
 }
@@ -309,6 +332,11 @@ impl Service<Request<Body>> for HttpTransport {
 impl HttpTransport {
     /// The same, for who has just looked at tokio's clock: it is `now`.
     pub fn call_at(&self, request: Request<Body>, now: Instant) -> TransportFuture {
+        #[cfg(feature = "test-util")]
+        if let Some(simulated) = &self.simulated {
+            let way = Way::Simulated(simulated.call(request));
+            return TransportFuture { way };
+        }
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
         let current = self.pools.current(now);
@@ -347,6 +375,8 @@ pub struct TransportFuture {
 enum Way {
     Lean(lean::Call),
     Pooled(PooledCall),
+    #[cfg(feature = "test-util")]
+    Simulated(simulated::Call),
 }
 
 impl Future for TransportFuture {
@@ -356,6 +386,8 @@ impl Future for TransportFuture {
         match &mut self.way {
             Way::Lean(call) => Pin::new(call).poll(context),
             Way::Pooled(call) => Pin::new(call).poll(context),
+            #[cfg(feature = "test-util")]
+            Way::Simulated(call) => Pin::new(call).poll(context),
         }
     }
 }
