@@ -220,12 +220,10 @@ impl AuthTokenServiceBuilder {
         let caches = &self.metrics.caches;
         let tiers = Arc::new(Tiers::new(self.shared, caches.clone()));
         let mint = Arc::new(Mint::new(Arc::clone(&self.clock)));
-        let purge = Arc::new(Purge::new(Arc::clone(&tiers)));
         let exchanged = SharedKept::new();
         let revoked = Arc::new(Revoked::new(Held {
             entries: Arc::clone(&entries),
             exchanged: exchanged.clone(),
-            purge: Arc::clone(&purge),
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.revoked.clone(),
         }));
@@ -238,7 +236,7 @@ impl AuthTokenServiceBuilder {
         );
         let flights = Flights {
             mint: Arc::clone(&mint),
-            purge,
+            purge: Arc::new(Purge::new(Arc::clone(&tiers))),
             revoked,
             tiers,
             no_tiers: Tiers::new(Vec::new(), caches.clone()),

@@ -415,17 +415,15 @@ mod tests {
         let clock = Arc::new(TokioClock::new());
         let (entries, counted) = (Arc::new(Entries::new(1)), CacheMetrics::default());
         let tiers = Arc::new(Tiers::new(Vec::new(), counted.clone()));
-        let purge = Arc::new(Purge::new(Arc::clone(&tiers)));
         let revoked = Arc::new(Revoked::new(Held {
             entries: Arc::clone(&entries),
             exchanged: SharedKept::new(),
-            purge: Arc::clone(&purge),
             clock: clock.clone(),
             metrics: RevokedMetrics::default(),
         }));
         Arc::new(Flights {
             mint: Arc::new(Mint::new(clock.clone())),
-            purge,
+            purge: Arc::new(Purge::new(Arc::clone(&tiers))),
             tiers,
             no_tiers: Tiers::new(Vec::new(), counted.clone()),
             notices: Notices::new(entries, clock, counted),

@@ -52,11 +52,6 @@ impl Purge {
             Evicted::UpTo(moment) => Evicted::UpTo(self.found_in_tiers(entry, moment).await),
             old_secret @ Evicted::OfOldSecret(_) => old_secret,
         };
-        self.evict_known(entry, evicted).await;
-    }
-
-    /// The same, where a younger token that a tier has is a good one: another process has renewed it already.
-    pub(crate) async fn evict_known(&self, entry: &Arc<Entry>, evicted: Evicted) {
         let mut forgotten = None;
         if !tell(&self.tiers, entry, evicted, &mut forgotten).await {
             self.tell_later(entry, evicted, forgotten);

@@ -19,8 +19,6 @@ use super::entries::Entries;
 use super::entry::Entry;
 use super::exchange::kept::SharedKept;
 use super::issued::Minted;
-use super::purge::Purge;
-use super::seals::Evicted;
 
 /// Largest token that is looked into, in bytes; longer ones are none of ours.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -42,7 +40,6 @@ pub(crate) struct Revoked {
 pub(crate) struct Held {
     pub(crate) entries: Arc<Entries>,
     pub(crate) exchanged: SharedKept,
-    pub(crate) purge: Arc<Purge>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: RevokedMetrics,
 }
@@ -104,13 +101,13 @@ async fn follow(held: Held, list: RevocationSource, mut changes: RevocationChang
             Ok(Some(())) => is_late_look_due = true,
             Err(_) => is_late_look_due = false,
         }
-        held.drop_revoked(&list).await;
+        held.drop_revoked(&list);
         sleep(TOGETHER).await;
     }
 }
 
 impl Held {
-    async fn drop_revoked(&self, list: &RevocationSource) {
+    fn drop_revoked(&self, list: &RevocationSource) {
         let now = UnixTime::from(self.clock.now());
         let exchanged = self.exchanged.drop_where(|source, token| {
             let is_of_list = source.is_some_and(|source| source.is_same(list));
@@ -121,22 +118,18 @@ impl Held {
         for entry in entries {
             let of = entry.source.revocations();
             if of.is_some_and(|of| of.is_same(list)) {
-                self.drop_of(&entry, list, now).await;
+                self.drop_of(&entry, list, now);
             }
         }
     }
 
-    async fn drop_of(&self, entry: &Arc<Entry>, list: &RevocationSource, now: UnixTime) {
+    fn drop_of(&self, entry: &Arc<Entry>, list: &RevocationSource, now: UnixTime) {
         let is_denied = |token: &Minted| denies(Some(list), &token.access_token, now);
-        let Some(moment) = entry.evict_denied(is_denied) else {
-            return;
-        };
-        self.metrics.dropped("own", 1);
-        tracing::info!(key = ?entry.key, "a token is revoked and is not used any more");
-        // What other processes cannot use is in no tier.
-        if !entry.source.is_private() {
-            let evicted = Evicted::UpTo(moment);
-            self.purge.evict_known(entry, evicted).await;
+        // Tiers and other processes are told nothing: whoever follows the list knows by itself, takes no such token out of a tier, and has the next one put
+        // in its place. A tainted key has every process drop all its tokens at once, and what each had to say of each would go to one Redis.
+        if entry.evict_denied(is_denied).is_some() {
+            self.metrics.dropped("own", 1);
+            tracing::info!(key = ?entry.key, "a token is revoked and is not used any more");
         }
     }
 }
