@@ -4,6 +4,7 @@
 //! is a [`Refusal`](crate::Refusal).
 
 mod of_database;
+mod of_store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -2,52 +2,18 @@
 
 use std::io;
 
-use sqlx::migrate::MigrateError;
-
-use super::Error;
-
 /// Nobody can say whether a transaction counts.
 #[derive(Debug, thiserror::Error)]
 #[error("whether the transaction counts is not known")]
 struct OutcomeUnknown;
 
-/// In the words of the driver, for [`Error::store`].
+/// In the words of the driver, for what makes an error of the store of it.
 pub(crate) fn outcome_unknown() -> sqlx::Error {
     sqlx::Error::Io(io::Error::other(OutcomeUnknown))
 }
 
-impl Error {
-    /// What the database said of the store that is called `name`.
-    pub(crate) fn store(name: &str, source: sqlx::Error) -> Self {
-        let store = name.to_owned();
-        if is_busy(&source) {
-            return Self::StoreBusy { store };
-        }
-        if is_unknown(&source) {
-            return Self::StoreOutcomeUnknown { store };
-        }
-        if is_away(&source) {
-            let problem = source.to_string();
-            return Self::StoreAway { store, problem };
-        }
-        match source {
-            sqlx::Error::PoolTimedOut => Self::StoreSlow { store },
-            source => Self::Store { store, source },
-        }
-    }
-
-    /// What stood in the way of bringing the tables of the store that is called `name` up to date.
-    pub(crate) fn migration(name: &str, source: MigrateError) -> Self {
-        let store = name.to_owned();
-        match source {
-            MigrateError::Execute(source) => Self::store(name, source),
-            MigrateError::VersionMissing(version) => Self::StoreTooNew { store, version },
-            source => Self::Migration { store, source },
-        }
-    }
-}
-
-fn is_unknown(error: &sqlx::Error) -> bool {
+/// Whether it is [`outcome_unknown`].
+pub(super) fn is_unknown(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => error.get_ref().is_some_and(|it| it.is::<OutcomeUnknown>()),
         _ => false,
@@ -56,7 +22,7 @@ fn is_unknown(error: &sqlx::Error) -> bool {
 
 /// Whether another process holds a lock: of an SQLite file (`SQLITE_BUSY`, the lower byte of its extended forms), or of a row of
 /// PostgreSQL (`lock_not_available`). The codes of that have five characters, those of SQLite fewer.
-fn is_busy(error: &sqlx::Error) -> bool {
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: u32 = 5;
     const LOCK_NOT_AVAILABLE: &str = "55P03";
     let code = error.as_database_error().and_then(|error| error.code());
@@ -67,7 +33,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a database in the network does not respond, or says that it cannot for now: it starts, stops, or has too many connections.
-fn is_away(error: &sqlx::Error) -> bool {
+pub(super) fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(refused) => {
