@@ -83,6 +83,7 @@ const ROWS: &[(&str, &str, How)] = &[
     ("docs/runbook.md", "console", By(&["the_commands_of_the_runbook_mend_what_they_say"])),
     ("docs/runbook.md", "sh", By(&["documents_are_pushed_compared_and_pulled"])),
     ("docs/monitoring.md", "sh", By(&["the_rules_and_the_configuration_of_prometheus_are_good"])),
+    ("docs/scale.md", "sh", Hand("minutes of a release build; a small form of it is among the tests: `tests/scale/small.rs`")),
     ("docs/sidecar.md", "sh", By(&["what_the_page_about_sidecars_types_says_what_stands_there"])),
     ("docs/streams.md", "rust", By(&["after_a_websocket_upgrade"])),
     ("docs/telemetry.md", "rust", Compiled),

@@ -32,7 +32,9 @@ async fn administrators_who_look_leave_the_connections_to_refresh_tokens() {
     }
     for _ in 0..6 {
         let response = looking.join_next().await.unwrap().unwrap();
-        assert_eq!(problem(&response), refused(503, "busy"));
+        // The other one where the issuer has seen the locked table already.
+        let told = ["busy", "store_unavailable"].map(|code| refused(503, code));
+        assert!(told.contains(&problem(&response)), "{response:?}");
     }
     // Two wait for the table.
     let form = "grant_type=client_credentials&scope=read&audience=service-system";
