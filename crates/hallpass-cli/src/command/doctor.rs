@@ -17,6 +17,7 @@ mod probe;
 mod redis;
 mod report;
 mod sources;
+mod store;
 mod targets;
 mod tokens;
 
@@ -134,6 +135,7 @@ impl Doctor {
             async { report.add(listening::examine(everything).await) },
             async { report.add(redis::examine(service.redis.redis.as_ref(), keeps, limits).await) },
             async { report.add([registration(&sources, limits).await]) },
+            async { report.add([store::examine(everything.issuer.as_ref(), limits).await]) },
         );
     }
 

@@ -6,5 +6,6 @@ mod issuers;
 mod peers;
 mod redis;
 mod rig;
+mod store;
 mod targets;
 mod way;

@@ -28,11 +28,12 @@ pub(super) enum Check {
     RedisTopology,
     RedisMemory,
     Registration,
+    Store,
 }
 
 impl Check {
     /// Every check, in its order.
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Nacos,
         Self::NacosDocuments,
         Self::Configuration,
@@ -56,6 +57,7 @@ impl Check {
         Self::RedisTopology,
         Self::RedisMemory,
         Self::Registration,
+        Self::Store,
     ];
 
     /// Its name, which programs read: names are added, not changed.
@@ -84,6 +86,7 @@ impl Check {
             Self::RedisTopology => "redis-topology",
             Self::RedisMemory => "redis-memory",
             Self::Registration => "registration",
+            Self::Store => "store",
         }
     }
 
@@ -156,6 +159,7 @@ impl Check {
             Self::Registration => {
                 "where this service runs, Nacos names its port among the healthy instances of `service.name`"
             }
+            Self::Store => "that of an `issuer` opens, and is as an issuer wrote it",
         }
     }
 }
