@@ -121,7 +121,7 @@ impl HttpServer {
     }
 
     /// Demands of connections that come from `proxies` that they begin with a header of the PROXY protocol, of version 1 or 2, and takes the address
-    /// in it for where they come from: in the service's peer, in [`ConnectionPeer`] and in the share of places. TLS begins behind the header.
+    /// in it for where they come from: in the service's peer, in [`ConnectionPeer`](crate::ConnectionPeer) and in the share of places. TLS begins behind the header.
     ///
     /// One that does not begin with such a header is closed, as the protocol demands: whether there is one must not be guessed. So are those whose
     /// header takes more than five seconds, or more than 107 bytes of version 1, or 4 KiB of version 2. What a proxy says of itself (`LOCAL`,
@@ -153,7 +153,7 @@ impl HttpServer {
         self
     }
 
-    /// Puts a [`ConnectionPeer`] among the extensions of each request. By default none is there, which costs nothing.
+    /// Puts a [`ConnectionPeer`](crate::ConnectionPeer) among the extensions of each request. By default none is there, which costs nothing.
     pub fn show_peers(mut self) -> Self {
         self.shows_peers = true;
         self
