@@ -22,7 +22,7 @@ const MAX_WAITING: usize = 32;
 /// must not wait for who looks.
 const MAX_READS: usize = 2;
 /// How long a change waits for its turn, and then is not made.
-const TURN_PATIENCE: Duration = Duration::from_secs(8);
+const TURN_PATIENCE: Duration = Duration::from_secs(3);
 /// How long whoever asked for a change waits for it. It goes on: its end is in the audit log, and the response to a named attempt is remembered.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one more waits for its turn.

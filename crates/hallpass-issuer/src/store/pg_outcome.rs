@@ -14,34 +14,46 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long one question may take.
 const QUESTION_LIMIT: Duration = Duration::from_secs(2);
 
-/// The number of the transaction that is under way; `None` for one that has written nothing.
-pub(super) async fn number(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    let number = sqlx::query_scalar("select txid_current_if_assigned()");
-    number.fetch_one(connection).await
+/// Of a transaction that is under way: by what the server knows it.
+#[derive(Debug)]
+pub(super) struct Known {
+    number: i64,
+    /// When the server was started.
+    server: String,
 }
 
-/// Whether the transaction of this number counts.
+/// `None` for a transaction that has written nothing.
+pub(super) async fn known(connection: &mut PgConnection) -> Result<Option<Known>, sqlx::Error> {
+    const SQL: &str = "select txid_current_if_assigned(), pg_postmaster_start_time()::text";
+    let (number, server) = sqlx::query_as::<_, (Option<i64>, String)>(SQL)
+        .fetch_one(connection)
+        .await?;
+    Ok(number.map(|number| Known { number, server }))
+}
+
+/// Whether the transaction counts. A server that has crashed may give a number that was not on its disk yet to somebody else: what it says of one that counts is
+/// believed of the same start alone. One that does not count was not this one, or has not counted either.
 ///
 /// # Errors
 /// `lost`, with which its commit ended, when it does not; [`outcome_unknown`] when the server does not say.
 pub(super) async fn ask(
     connections: &Connections,
-    number: i64,
+    known: &Known,
     lost: sqlx::Error,
 ) -> Result<(), sqlx::Error> {
+    let Known { number, server } = known;
     tracing::warn!(number, error = %lost, "a commit got no response: the database is asked what became of it");
     let until = Instant::now() + ASK_FOR;
     loop {
-        match status(connections, number)
-            .await
-            .as_ref()
-            .map(Option::as_deref)
-        {
-            Ok(Some("committed")) => {
+        match status(connections, *number).await {
+            Ok((Some(status), now)) if status == "committed" => {
+                if now != *server {
+                    return Err(outcome_unknown());
+                }
                 tracing::info!(number, "it counts");
                 return Ok(());
             }
-            Ok(Some("aborted")) => {
+            Ok((Some(status), _)) if status == "aborted" => {
                 tracing::info!(number, "it does not count");
                 return Err(lost);
             }
@@ -52,9 +64,13 @@ pub(super) async fn ask(
     }
 }
 
-async fn status(connections: &Connections, number: i64) -> Result<Option<String>, sqlx::Error> {
+/// What the server says of the transaction, and when it was started.
+async fn status(
+    connections: &Connections,
+    number: i64,
+) -> Result<(Option<String>, String), sqlx::Error> {
+    const SQL: &str = "select txid_status($1), pg_postmaster_start_time()::text";
     let mut connection = connections.open().await?;
-    let status = sqlx::query_scalar("select txid_status($1)").bind(number);
-    let status = status.fetch_one(&mut connection);
+    let status = sqlx::query_as(SQL).bind(number).fetch_one(&mut connection);
     timeout(QUESTION_LIMIT, status).await.map_err(late)?
 }

@@ -13,6 +13,8 @@ use super::postgres::connections::{Connections, Open, late};
 
 /// How long one statement may take; reading a million clients takes seconds. Requests have less patience, and leave.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// How long a commit may take: after that the server is asked by another connection.
+const COMMIT_LIMIT: Duration = Duration::from_secs(5);
 /// How long taking back may take that nobody waits for.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -45,7 +47,7 @@ impl PgTransaction {
                 is_busy: false,
                 has_ended: false,
             };
-            match transaction.raw(sql).await {
+            match transaction.raw(sql, STATEMENT_LIMIT).await {
                 Err(error) if is_used && is_lost(&error) => {
                     connections.idle().forget();
                     place = transaction.place.take();
@@ -74,30 +76,30 @@ impl PgTransaction {
 
     /// When the connection ends before the response comes, the server is asked by another one what became of it.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let number = within(pg_outcome::number(self.connection()?)).await;
-        let number = self.done(number)?;
-        match (self.end("commit").await, number) {
-            (Err(lost), Some(number)) if is_lost(&lost) => {
+        let known = within(pg_outcome::known(self.connection()?)).await;
+        let known = self.done(known)?;
+        match (self.end("commit", COMMIT_LIMIT).await, known) {
+            (Err(lost), Some(known)) if is_lost(&lost) => {
                 self.connections.idle().forget();
-                pg_outcome::ask(&self.connections, number, lost).await
+                pg_outcome::ask(&self.connections, &known, lost).await
             }
             (ended, _) => ended,
         }
     }
 
     pub(super) async fn rollback(mut self) -> Result<(), sqlx::Error> {
-        self.end("rollback").await
+        self.end("rollback", STATEMENT_LIMIT).await
     }
 
-    async fn end(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        self.raw(sql).await?;
+    async fn end(&mut self, sql: &'static str, limit: Duration) -> Result<(), sqlx::Error> {
+        self.raw(sql, limit).await?;
         self.has_ended = true;
         Ok(())
     }
 
-    async fn raw(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+    async fn raw(&mut self, sql: &'static str, limit: Duration) -> Result<(), sqlx::Error> {
         let execute = sqlx::raw_sql(sql).execute(self.connection()?);
-        let executed = timeout(STATEMENT_LIMIT, execute).await;
+        let executed = timeout(limit, execute).await;
         let executed = executed.unwrap_or_else(|elapsed| Err(late(elapsed)));
         self.done(executed).map(|_| ())
     }
