@@ -49,16 +49,11 @@ pub(super) fn signing_algorithm(name: &str) -> Option<Algorithm> {
     Algorithm::EVERY.contains(&algorithm).then_some(algorithm)
 }
 
-/// The scopes of the list `key` as one; a problem when one of them comes twice, or when they are too long together.
+/// The scopes of the list `key` as one, each once; a problem when they are too long together.
 pub(super) fn all_scopes(section: &Section<'_>, key: &str, scopes: &[Scope]) -> Option<Scope> {
     let mut seen = HashSet::new();
-    let twice = scopes.iter().position(|it| !seen.insert(it.as_str()));
-    if let Some(twice) = twice {
-        let problem = format!("has one scope twice: number {}", twice + 1);
-        section.problem(key, problem);
-        return None;
-    }
-    let all = Scope::from_words(scopes.iter().map(Scope::as_str));
+    let each = scopes.iter().map(Scope::as_str);
+    let all = Scope::from_words(each.filter(|it| seen.insert(*it)));
     if let Err(error) = &all {
         section.problem(key, error.to_string());
     }
