@@ -43,6 +43,11 @@ pub(super) async fn examine(issuer: Option<&IssuerSettings>, limits: &Limits) ->
             error.to_string(),
             "the next start brings it up to date",
         ),
+        Err(error @ Error::StoreBusy { .. }) => Finding::warning(
+            Check::Store,
+            error.to_string(),
+            "ask again when that has ended",
+        ),
         Err(error) => Finding::failure(
             Check::Store,
             error.to_string(),
