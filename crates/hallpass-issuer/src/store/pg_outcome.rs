@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::postgres::connections::{Connections, late};
 use crate::error::outcome_unknown;
 
-/// For how long it is asked: a server that is started again, or another one that takes its place, is there within that time. Requests have less patience.
+/// For how long it is asked: the way to a server is there again within that time, or it was started again, and says at least what does not count. Requests have less patience.
 const ASK_FOR: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long one question may take.
