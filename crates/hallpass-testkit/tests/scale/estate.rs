@@ -37,6 +37,7 @@ pub(crate) async fn simulate(plan: &Plan) -> Arc<Counts> {
         counts: Arc::clone(&counts),
         services: plan.services,
         audiences: plan.audiences,
+        calls_every: plan.calls_every,
     };
     let shared = SharedCache::new(&counts);
     let tiers = (0..plan.services).map(|_| shared.of_service());

@@ -16,11 +16,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::counts::Counts;
-use crate::plan::CALL_EVERY;
 use crate::shared_cache::TierOfService;
 
-/// An instance shows a token to its callee, which verifies it, once in so many rounds of calls: a signature costs more than all the rest.
-const SHOWN_EVERY: u64 = 12;
+/// An instance shows a token to its callee, which verifies it, once in this time: a signature costs more than all the rest.
+const SHOWN_EVERY: Duration = Duration::from_secs(60);
 /// Of the calls that had to wait for a token, one in so many.
 const SHOWN_OF_NEW: u64 = 10;
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -33,6 +32,7 @@ pub(crate) struct Makings {
     pub(crate) counts: Arc<Counts>,
     pub(crate) services: usize,
     pub(crate) audiences: usize,
+    pub(crate) calls_every: Duration,
 }
 
 /// A process that runs until it is dropped.
@@ -40,6 +40,7 @@ pub(crate) struct Makings {
 pub(crate) struct Instance {
     verifier: Verifier,
     handles: Vec<(usize, TokenHandle)>,
+    calls_every: Duration,
     counts: Arc<Counts>,
     _tokens: AuthTokenService,
 }
@@ -103,6 +104,7 @@ impl Instance {
                 clock: makings.clock,
             },
             handles: (0..makings.audiences).map(handle).collect(),
+            calls_every: makings.calls_every,
             counts: Arc::clone(&makings.counts),
             _tokens: tokens,
         })
@@ -115,20 +117,20 @@ impl Instance {
             own.verifier.revoked.first_list().await;
             // An issuer that is away keeps nobody from starting.
             let _ = own.verifier.keys.load().await;
-            sleep(CALL_EVERY.mul_f64(random_fraction())).await;
+            sleep(own.calls_every.mul_f64(random_fraction())).await;
             loop {
                 for (callee, handle) in &own.handles {
                     own.call(*callee, handle, &callees);
                 }
                 own.counts.calls.add(own.handles.len() as u64);
-                sleep(CALL_EVERY).await;
+                sleep(own.calls_every).await;
             }
         })
     }
 
     fn call(self: &Arc<Self>, callee: usize, handle: &TokenHandle, callees: &Arc<impl Callees>) {
         let there = handle.try_current();
-        if there.is_some() && random_below(SHOWN_EVERY * self.handles.len() as u64) > 0 {
+        if there.is_some() && !self.shows() {
             return;
         }
         let (own, callees, handle) = (Arc::clone(self), Arc::clone(callees), handle.clone());
@@ -157,6 +159,12 @@ impl Instance {
                 }
             }
         });
+    }
+
+    /// By chance, for one of all calls of `SHOWN_EVERY`.
+    fn shows(&self) -> bool {
+        let rounds = SHOWN_EVERY.as_millis() as f64 / self.calls_every.as_millis() as f64;
+        random_below((rounds * self.handles.len() as f64) as u64) == 0
     }
 
     /// Notes when this entry is known here, as long after `since`.

@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     /// Streams that all of them together have room for.
     pub(crate) streams: usize,
     pub(crate) has_shared_cache: bool,
+    /// Each instance calls each of its audiences once in this time.
+    pub(crate) calls_every: Duration,
     /// How long the simulation lasts.
     pub(crate) length: Duration,
     /// Instances are started for the first time within this.
@@ -26,8 +28,6 @@ pub(crate) struct Plan {
     pub(crate) taint: Duration,
 }
 
-/// Each instance calls each of its audiences once in this time.
-pub(crate) const CALL_EVERY: Duration = Duration::from_secs(5);
 /// Between two instances of a service that are replaced.
 pub(crate) const BETWEEN_RESTARTS: Duration = Duration::from_secs(15);
 /// A replaced instance is away for as long.

@@ -16,6 +16,7 @@ fn plan() -> Plan {
         issued_per_second: 1_000.0,
         streams: 180,
         has_shared_cache: false,
+        calls_every: Duration::from_secs(5),
         length: minutes(52),
         start_within: minutes(8),
         deployments: (minutes(9), minutes(14)),

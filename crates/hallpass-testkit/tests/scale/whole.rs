@@ -8,6 +8,7 @@ use crate::estate::simulate;
 use crate::plan::{Plan, STREAMS_OF_A_REPLICA, TOKENS_A_CORE, minutes};
 use crate::series::Series;
 
+const CALLS_EVERY: Duration = Duration::from_secs(5);
 const SHORT_OUTAGE: Duration = Duration::from_secs(100);
 
 /// 10,000 instances of 500 services, or a share of the services and of all that the issuer has, in the minutes around what happens to them.
@@ -20,6 +21,7 @@ fn events(share: usize, replicas: usize, has_shared_cache: bool) -> Plan {
         issued_per_second: TOKENS_A_CORE * replicas as f64 / share as f64,
         streams: STREAMS_OF_A_REPLICA * replicas / share,
         has_shared_cache,
+        calls_every: CALLS_EVERY,
         length: minutes(52),
         start_within: minutes(8),
         deployments: (minutes(10), minutes(10 + 8 * 60)),
@@ -29,12 +31,10 @@ fn events(share: usize, replicas: usize, has_shared_cache: bool) -> Plan {
     }
 }
 
-/// A day of 500 instances of 100 services.
-fn day() -> Plan {
+/// A day of such an estate.
+fn day_of(estate: Plan) -> Plan {
     let hours = |hours: u64| minutes(hours * 60);
     Plan {
-        services: 100,
-        instances_of_each: 5,
         length: hours(24),
         deployments: (hours(8), hours(16)),
         rotation: hours(6),
@@ -43,7 +43,7 @@ fn day() -> Plan {
             (hours(18), hours(18) + minutes(10)),
         ],
         taint: hours(21),
-        ..events(20, 5, false)
+        ..estate
     }
 }
 
@@ -68,13 +68,40 @@ async fn tenth_with_replicas() {
     }
 }
 
+/// 500 instances of 100 services.
 #[tokio::test(start_paused = true)]
 #[ignore = "takes minutes in a release build; see docs/scale.md"]
 async fn day_of_a_twentieth() {
-    let (plan, counts) = (day(), simulate(&day()).await);
+    of_a_day(&day_of(Plan {
+        services: 100,
+        instances_of_each: 5,
+        ..events(20, 5, false)
+    }))
+    .await;
+}
+
+/// Calls are fewer: they take most of the time, and tell of the issuer little.
+#[tokio::test(start_paused = true)]
+#[ignore = "takes an hour and a half in a release build; see docs/scale.md"]
+async fn day_of_the_whole() {
+    of_a_day(&day_of(Plan {
+        calls_every: 6 * CALLS_EVERY,
+        ..events(1, 5, false)
+    }))
+    .await;
+}
+
+async fn of_a_day(plan: &Plan) {
+    tokio::spawn(async {
+        for hour in 1.. {
+            tokio::time::sleep(minutes(60)).await;
+            eprintln!("{hour} of 24 hours");
+        }
+    });
+    let counts = simulate(plan).await;
     let hours = |hours: u64| minutes(hours * 60);
     table(
-        &plan,
+        plan,
         &counts,
         &[
             ("the day", minutes(10), hours(24)),
