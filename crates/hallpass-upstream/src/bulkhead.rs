@@ -84,18 +84,19 @@ impl Bulkhead {
         self.places.available_permits() > 0
     }
 
-    /// Takes a place, and waits for one when there is none. Calls that wait are served in order. Whoever has it [gives it back](Self::leave).
-    pub(crate) async fn enter(&self) -> Result<(), Full> {
+    /// Takes a place, and waits for one when there is none: whether that was so. Calls that wait are served in order. Whoever has it
+    /// [gives it back](Self::leave).
+    pub(crate) async fn enter(&self) -> Result<bool, Full> {
         // The usual case asks for no timer.
-        let permit = match self.places.try_acquire() {
-            Ok(permit) => permit,
+        let (permit, has_waited) = match self.places.try_acquire() {
+            Ok(permit) => (permit, false),
             Err(_) => {
                 let waiting = timeout(self.max_wait, self.places.acquire());
-                waiting.await.map_err(|_| Full)?.map_err(|_| Full)?
+                (waiting.await.map_err(|_| Full)?.map_err(|_| Full)?, true)
             }
         };
         permit.forget();
-        Ok(())
+        Ok(has_waited)
     }
 
     /// Gives back one place that was taken.

@@ -94,8 +94,8 @@ impl Attempts<'_> {
         }
         point(request, &instance);
         let under_way = UnderWay {
+            sent_at: admitted.since(),
             admitted: Some(admitted),
-            sent_at: self.network.clock.monotonic(),
             upload: self.upload,
         };
         let sending = pin!(self.network.transport.clone().call(mem::take(request)));

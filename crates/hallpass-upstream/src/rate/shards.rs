@@ -3,29 +3,49 @@
 use std::array;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Number of parts.
 const PARTS: usize = 16;
-/// Most entries of a part. With 16 bytes of key and some of value each, all parts together take a few MiB.
+/// Most entries of a part. With 8 bytes of key and some of value each, all parts together take a few MiB.
 const MOST_IN_PART: usize = 4_096;
 /// A part that is full is looked through for idle entries no more often than this: that takes some microseconds.
 const LOOK_THROUGH_EVERY: Duration = Duration::from_millis(100);
 
-/// Whose quota it is, as a hash that strangers cannot aim.
-pub(super) type Key = [u8; 16];
+/// Whose quota it is, as a hash that strangers cannot aim (SipHash, with a key of this process). Of as many names as there is room for, two have the
+/// same one in 10,000,000,000 processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key(u64);
+
+/// For keys, which are hashes already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _bytes: &[u8]) {
+        debug_assert!(false, "a key is one number");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Shards<V> {
     parts: [Mutex<Part<V>>; PARTS],
-    hasher: [RandomState; 2],
+    hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Part<V> {
-    entries: HashMap<Key, V>,
+    entries: HashMap<Key, V, BuildHasherDefault<AsItIs>>,
     looked_through: Option<Duration>,
 }
 
@@ -33,34 +53,19 @@ impl<V> Shards<V> {
     pub(super) fn new() -> Self {
         let part = |_| {
             Mutex::new(Part {
-                entries: HashMap::new(),
+                entries: HashMap::default(),
                 looked_through: None,
             })
         };
         Self {
             parts: array::from_fn(part),
-            hasher: [RandomState::new(), RandomState::new()],
+            hasher: RandomState::new(),
         }
     }
 
     /// What `name` is called here.
     pub(super) fn key(&self, name: impl Hash) -> Key {
-        let [one, other] = &self.hasher;
-        let halves = [one.hash_one(&name), other.hash_one(&name)];
-        let mut key = Key::default();
-        for (place, byte) in key
-            .iter_mut()
-            .zip(halves.iter().flat_map(|it| it.to_ne_bytes()))
-        {
-            *place = byte;
-        }
-        key
-    }
-
-    /// What `name` is called where few are told apart.
-    pub(super) fn short_key(&self, name: impl Hash) -> u64 {
-        let [one, _] = &self.hasher;
-        one.hash_one(name)
+        Key(self.hasher.hash_one(name))
     }
 
     /// What `work` makes of the entry of `key`, which begins as `fresh` where there is none; `None` where there is no room for it. Entries
@@ -111,9 +116,10 @@ impl<V> Shards<V> {
     }
 
     fn part(&self, key: Key) -> MutexGuard<'_, Part<V>> {
-        let [first, ..] = key;
         let [zero, ..] = &self.parts;
-        let part = self.parts.get(usize::from(first) % PARTS);
+        // By bits that no map looks at: the lowest choose its bucket, and the highest are its tag.
+        let part = usize::try_from((key.0 >> 32) % PARTS as u64);
+        let part = part.ok().and_then(|part| self.parts.get(part));
         locked(part.unwrap_or(zero))
     }
 }

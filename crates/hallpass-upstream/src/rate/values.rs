@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::keyed::Quota;
-use super::shards::Shards;
+use super::shards::{Key, Shards};
 
 /// For quotas by a value that callers choose: which values of a name have a quota of their own.
 ///
@@ -31,7 +31,7 @@ pub struct KeyedValues {
 
 #[derive(Clone, Copy)]
 struct Known {
-    value: u64,
+    value: Key,
     used: Duration,
 }
 
@@ -51,7 +51,7 @@ impl KeyedValues {
     /// Whether `value` of `name`, which is used `now`, has a quota of its own. `now` is of a monotonic clock.
     pub fn has_its_own(&self, name: &[u8], value: &[u8], now: Duration) -> bool {
         let key = self.names.key(name);
-        let value = self.names.short_key(value);
+        let value = self.names.key(value);
         let is_over = |it: &Known| now.saturating_sub(it.used) >= self.forget_after;
         let idle = |known: &Vec<Known>| known.iter().all(is_over);
         let used = Known { value, used: now };

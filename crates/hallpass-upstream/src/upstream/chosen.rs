@@ -64,6 +64,12 @@ pub struct BodyUnderWay {
 }
 
 impl Admitted {
+    /// Since when it may be sent, by the upstream's clock: for who sends it at once, and need not look at the clock.
+    #[must_use]
+    pub const fn since(&self) -> Duration {
+        self.in_flight.since()
+    }
+
     /// Ends the attempt: whether the instance failed, and how long it took, for its breaker, its ejection and its latency.
     pub fn settle(self, failed: bool, took: Duration) {
         let now = self.in_flight.now();

@@ -300,6 +300,8 @@ pub(super) struct InFlight {
     /// Until it has ended.
     ticket: Option<Ticket>,
     has_place: bool,
+    /// When it was let in, or got its place.
+    since: Duration,
 }
 
 impl InFlight {
@@ -308,20 +310,21 @@ impl InFlight {
     /// # Errors
     /// How long to wait.
     pub(super) fn admit(state: &Arc<InstanceState>, now: Duration) -> Result<Self, Duration> {
-        Ok(Self::begin(state, state.breaker.admit(now)?))
+        Ok(Self::begin(state, state.breaker.admit(now)?, now))
     }
 
     /// The same, where an open breaker is to try a few calls before its time.
     pub(super) fn admit_early(state: &Arc<InstanceState>, now: Duration) -> Result<Self, Duration> {
-        Ok(Self::begin(state, state.breaker.admit_early(now)?))
+        Ok(Self::begin(state, state.breaker.admit_early(now)?, now))
     }
 
-    fn begin(state: &Arc<InstanceState>, ticket: Ticket) -> Self {
+    fn begin(state: &Arc<InstanceState>, ticket: Ticket, now: Duration) -> Self {
         state.in_flight.fetch_add(1, Ordering::Relaxed);
         Self {
             state: Arc::clone(state),
             ticket: Some(ticket),
             has_place: false,
+            since: now,
         }
     }
 
@@ -336,9 +339,17 @@ impl InFlight {
 
     /// Takes a place in the bulkhead, waiting for one if need be.
     pub(super) async fn take_place(&mut self) -> Result<(), Full> {
-        self.state.bulkhead.enter().await?;
+        let has_waited = self.state.bulkhead.enter().await?;
         self.has_place = true;
+        if has_waited {
+            self.since = self.now();
+        }
         Ok(())
+    }
+
+    /// When it was let in, or had waited for its place.
+    pub(super) const fn since(&self) -> Duration {
+        self.since
     }
 
     /// Ends the call at `now` with what it was worth.
