@@ -122,12 +122,9 @@ impl Audit {
         }
     }
 
-    /// Tells of it, unless nobody wants to know. Never waits. The path is left out on purpose: it may hold personal data, the
-    /// route does not.
+    /// Tells of it; whether anybody [wants to know](Self::is_wanted), its maker has asked. Never waits. The path is left out on
+    /// purpose: it may hold personal data, the route does not.
     pub(crate) fn record(&self, decision: &Decision<'_>, now: UnixTime) {
-        if !self.is_wanted(decision.result) {
-            return;
-        }
         let caller = decision.caller;
         self.push(Event {
             kind: Kind::Call,
@@ -175,7 +172,8 @@ impl Audit {
         self.queue.push(event, about);
     }
 
-    fn is_wanted(&self, result: &str) -> bool {
+    /// Whether anybody wants to know of a decision with this result.
+    pub(crate) fn is_wanted(&self, result: &str) -> bool {
         // Whether somebody reads the log is asked last: that costs more than all else here.
         self.level.wants(result)
             && (self.file.is_some()

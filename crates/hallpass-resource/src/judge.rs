@@ -7,7 +7,7 @@ mod rollout_metrics;
 mod verifier_info;
 mod would_deny;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::OriginalUri;
 use bytes::Bytes;
@@ -16,11 +16,12 @@ use hallpass_client::context::Carried;
 use hallpass_upstream::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
+use prometheus_client::metrics::counter::Counter;
 
 use self::carried::Brought;
 pub(crate) use self::decided_by::DecidedBy;
 pub(crate) use self::outcome::DecisionMetrics;
-use self::outcome::Outcome;
+use self::outcome::{Counted, NO_REASON, Outcome};
 use crate::audit::{Audit, Decision};
 use crate::bearer::{Scheme, presented_token, spoken_scheme};
 use crate::challenge::Challenger;
@@ -97,17 +98,19 @@ type Identity = Result<Option<Verified>, Denial>;
 
 /// All that is known of a request that was judged.
 #[derive(Debug)]
-struct Judged {
+struct Judged<'p> {
     outcome: Outcome,
     ruling: Ruling,
     /// The strictest mode of its rules.
     strictest: Mode,
     identity: Identity,
     route: Arc<str>,
+    /// Counts what the route allowed; `None` where there is no rule.
+    allowed: Option<&'p OnceLock<Counter>>,
     brought: Brought,
 }
 
-impl Judged {
+impl Judged<'_> {
     /// Why it does not pass, or why it passes without the identity that was sent.
     fn reason(&self) -> Option<&Denial> {
         match &self.ruling.denial {
@@ -197,21 +200,26 @@ impl Judge {
             },
             Err(denial) => self.judge_fault(parts, denial).await,
         };
-        let (mode, reason) = (judged.ruling.mode.name(), judged.reason());
-        let code = reason.map_or("none", Denial::reason);
-        self.decisions
-            .count(judged.outcome.as_str(), code, mode, &judged.route);
+        let (mode, reason) = (judged.ruling.mode, judged.reason());
+        let code = reason.map_or(NO_REASON, Denial::reason);
+        self.decisions.count(Counted {
+            outcome: judged.outcome,
+            reason: code,
+            mode,
+            route: &judged.route,
+            allowed: judged.allowed,
+        });
         if judged.outcome == Outcome::WouldDeny {
             let (caller, now) = (judged.caller(), self.verifier.now());
-            let exact = reason.map_or("none", Denial::log_code);
+            let exact = reason.map_or(NO_REASON, Denial::log_code);
             let would_deny = &self.decisions.would_deny;
             would_deny.count(&judged.route, exact, caller, now);
         }
-        if !judged.is_off() {
+        if !judged.is_off() && self.audit.is_wanted(judged.outcome.as_str()) {
             let decision = Decision {
                 result: judged.outcome.as_str(),
                 denial: reason,
-                mode,
+                mode: mode.name(),
                 route: &judged.route,
                 policy: self.policy.version(),
                 method: &parts.method,
@@ -279,7 +287,7 @@ impl Judge {
         Ok((host, path))
     }
 
-    async fn judge_access(&self, parts: &Parts, mut access: Access<'_>) -> Judged {
+    async fn judge_access<'p>(&self, parts: &Parts, mut access: Access<'p>) -> Judged<'p> {
         let depends_on_it = access.depends_on_identity() && !self.permit_all;
         let identity = self.identify(parts, depends_on_it).await;
         self.sort(&mut access, parts, &identity);
@@ -290,6 +298,7 @@ impl Judge {
             outcome: self.outcome(&ruling, access.mode()),
             strictest: access.mode(),
             route: Arc::clone(access.label()),
+            allowed: access.allowed(),
             identity,
             ruling,
             brought,
@@ -312,7 +321,7 @@ impl Judge {
         }
     }
 
-    async fn judge_fault(&self, parts: &Parts, denial: Denial) -> Judged {
+    async fn judge_fault(&self, parts: &Parts, denial: Denial) -> Judged<'_> {
         let mode = self.policy.mode_without_path();
         let ruling = Ruling {
             denial: (mode != Mode::Off).then_some(denial),
@@ -328,6 +337,7 @@ impl Judge {
             outcome,
             strictest: mode,
             route: Arc::clone(self.policy.no_rule()),
+            allowed: None,
             identity,
             ruling,
             brought: Brought::default(),

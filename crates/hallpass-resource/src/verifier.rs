@@ -4,6 +4,7 @@ mod metrics;
 mod standing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
@@ -166,27 +167,28 @@ impl Verifier {
         }
         let sought = SoughtToken::new(token);
         let found = self.cache.get(sought);
-        let hit = match &found {
-            Some(entry) => self.still_good(sought, entry, issuers).await?,
-            None => false,
+        let good_at = match &found {
+            Some(entry) => self.still_good(sought, entry, issuers, started).await?,
+            None => None,
         };
+        let hit = good_at.is_some();
         self.metrics.looked_up(hit);
-        let entry = match found {
-            Some(entry) if hit => entry,
-            other => {
+        let (entry, mut now) = match (found, good_at) {
+            (Some(entry), Some(now)) => (entry, now),
+            (other, _) => {
                 // Rare, and as large as all else together: whoever holds a decision holds no room for it.
                 let anew = Box::pin(self.verify_anew(token, issuers, other.as_deref()));
-                anew.await?
+                (anew.await?, self.now())
             }
         };
         if let Some(blacklist) = issuers.blacklist_of(&entry.trust) {
             // Verified without it, it would not have been taken from the cache.
             let asked = entry.asked.as_ref().ok_or(BlacklistFault::Away)?;
             blacklist.check(asked).await?;
+            now = self.now();
         }
         // Each time: what was verified before says nothing about who sends it now.
         let claims = entry.context.claims();
-        let now = self.now();
         shown.confirm(claims, token, &self.proofs, now).await?;
         let took = self.clock.monotonic().saturating_sub(started);
         self.metrics.verified(hit, entry.ground.as_str(), took);
@@ -205,25 +207,27 @@ impl Verifier {
         self.cache.retain(|entry| issuers.contains(&entry.trust));
     }
 
-    /// Whether a cached verification holds now: the same issuer with the same policy and the same keys is trusted, and
-    /// the claims still fit. Also keeps the keys fresh, for a service that meets the same tokens all day.
+    /// When a cached verification holds: now, if the same issuer with the same policy and the same keys is trusted, and
+    /// the claims still fit. Also keeps the keys fresh, for a service that meets the same tokens all day. `started` is the monotonic time: each look at
+    /// a clock costs as much as all the rest here.
     async fn still_good(
         &self,
         sought: SoughtToken<'_>,
         entry: &CacheEntry,
         issuers: &Issuers,
-    ) -> Result<bool, Denial> {
+        started: Duration,
+    ) -> Result<Option<UnixTime>, Denial> {
         let trust = &entry.trust;
         // `keep_only` may have run while the token was on its way into the cache.
         if !issuers.contains(trust) {
-            return Ok(false);
+            return Ok(None);
         }
         if entry.asked.is_none() && issuers.blacklist_of(trust).is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         match entry.ground {
             Ground::Signature { epoch, .. } => {
-                let snapshot = match trust.keys.fresh() {
+                let snapshot = match trust.keys.fresh_at(started) {
                     Some(snapshot) => snapshot,
                     None => trust
                         .keys
@@ -233,18 +237,19 @@ impl Verifier {
                 };
                 self.purge_if_keys_left(trust, &snapshot);
                 if epoch != snapshot.epoch() {
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
-            Ground::Answer { until } if self.clock.monotonic() >= until => return Ok(false),
+            Ground::Answer { until } if started >= until => return Ok(None),
             Ground::Answer { .. } => {}
         }
-        if let Err(denial) = self.check_revoked(issuers, trust, &entry.marks) {
+        let now = self.now();
+        if let Err(denial) = check_revoked(issuers, trust, &entry.marks, now) {
             self.cache.remove(sought);
             return Err(denial);
         }
-        match entry.context.claims().check(&trust.policy, self.now()) {
-            Ok(()) => Ok(true),
+        match entry.context.claims().check(&trust.policy, now) {
+            Ok(()) => Ok(Some(now)),
             Err(error) => {
                 self.cache.remove(sought);
                 Err(error.into())
@@ -313,7 +318,7 @@ impl Verifier {
         if let Some(revocations) = &trust.revocations {
             revocations.first_list().await;
         }
-        self.check_revoked(issuers, trust, &marks)?;
+        check_revoked(issuers, trust, &marks, self.now())?;
         let asked = match issuers.blacklist_of(trust) {
             Some(_) => Some(Arc::new(Asked::new(&claims)?)),
             None => None,
@@ -332,25 +337,6 @@ impl Verifier {
         Ok(entry)
     }
 
-    /// Whether the token is taken back, as far as it is known here: by its issuer, or by this service itself. A cached one is asked
-    /// about at each call.
-    fn check_revoked(
-        &self,
-        issuers: &Issuers,
-        trust: &Trust,
-        marks: &RevocationMarks,
-    ) -> Result<(), Denial> {
-        let now = self.now();
-        if issuers.deny(marks, now) {
-            return Err(Denial::DeniedHere);
-        }
-        let revocations = trust.revocations.as_ref();
-        match revocations.is_some_and(|it| it.denies(marks, now)) {
-            true => Err(Denial::Revoked),
-            false => Ok(()),
-        }
-    }
-
     /// Forgets what was verified by keys that have left the set. Walks through the whole cache; this is rare.
     fn purge_if_keys_left(&self, trust: &Arc<Trust>, snapshot: &KeySnapshot) {
         if trust.keys_left(snapshot) {
@@ -366,5 +352,23 @@ impl Verifier {
 
     pub(crate) fn now(&self) -> UnixTime {
         UnixTime::from(self.clock.now())
+    }
+}
+
+/// Whether the token is taken back, as far as it is known here: by its issuer, or by this service itself. A cached one is asked
+/// about at each call.
+fn check_revoked(
+    issuers: &Issuers,
+    trust: &Trust,
+    marks: &RevocationMarks,
+    now: UnixTime,
+) -> Result<(), Denial> {
+    if issuers.deny(marks, now) {
+        return Err(Denial::DeniedHere);
+    }
+    let revocations = trust.revocations.as_ref();
+    match revocations.is_some_and(|it| it.denies(marks, now)) {
+        true => Err(Denial::Revoked),
+        false => Ok(()),
     }
 }

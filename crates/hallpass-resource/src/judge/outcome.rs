@@ -1,6 +1,6 @@
 //! How a verdict was reached, and how often.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hallpass_token::UnixTime;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -13,8 +13,11 @@ use super::rollout_metrics::RolloutMetrics;
 use super::verifier_info::VerifierInfo;
 use super::would_deny::WouldDeny;
 use crate::error::Denial;
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::trusted_issuer::Issuers;
+
+/// The reason of a decision that there is nothing to say about.
+pub(super) const NO_REASON: &str = "none";
 
 /// How the verdict was reached, in the words of metrics and audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,20 +116,38 @@ impl DecisionMetrics {
         self.extractors.get_or_create(&labels).inc();
     }
 
-    pub(super) fn count(
-        &self,
-        result: &'static str,
-        reason: &'static str,
-        mode: &'static str,
-        route: &Arc<str>,
-    ) {
-        let labels = DecisionLabels {
-            result,
-            reason,
-            mode,
-            route: Arc::clone(route),
+    /// Counts a decision. That a call was allowed is looked for in the map of all decisions once a rule.
+    pub(super) fn count(&self, counted: Counted<'_>) {
+        let labels = || DecisionLabels {
+            result: counted.outcome.as_str(),
+            reason: counted.reason,
+            mode: counted.mode.name(),
+            route: Arc::clone(counted.route),
         };
-        self.decisions.get_or_create(&labels).inc();
+        match counted.allowed.filter(|_| counted.is_usual()) {
+            Some(allowed) => {
+                let allowed = allowed.get_or_init(|| self.decisions.get_or_create_owned(&labels()));
+                allowed.inc();
+            }
+            None => _ = self.decisions.get_or_create(&labels()).inc(),
+        }
+    }
+}
+
+/// A decision, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) reason: &'static str,
+    pub(super) mode: Mode,
+    pub(super) route: &'a Arc<str>,
+    /// For the calls that the rule allows, with nothing to say of them.
+    pub(super) allowed: Option<&'a OnceLock<Counter>>,
+}
+
+impl Counted<'_> {
+    fn is_usual(&self) -> bool {
+        self.outcome == Outcome::Allow && self.reason == NO_REASON && self.mode == Mode::Enforce
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys that are here, for who does not wait for others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::flight::FetchReason;
 use super::{KeySnapshot, KeySource};
@@ -8,9 +9,13 @@ use super::{KeySnapshot, KeySource};
 impl KeySource {
     /// The keys if they are fresh; otherwise (or when they should be renewed soon) [`KeySource::keys_for`] has work.
     pub(crate) fn fresh(&self) -> Option<Arc<KeySnapshot>> {
+        self.fresh_at(self.shared.clock.monotonic())
+    }
+
+    /// The same, for who has just looked at the clock.
+    pub(crate) fn fresh_at(&self, now: Duration) -> Option<Arc<KeySnapshot>> {
         let snapshot = self.shared.current.load();
         let snapshot = snapshot.as_ref()?;
-        let now = self.shared.clock.monotonic();
         (now < snapshot.freshness.renew_at).then(|| Arc::clone(snapshot))
     }
 

@@ -1,8 +1,9 @@
 //! What is asked of one request, and what becomes of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hallpass_token::{Scope, VerifyError};
+use prometheus_client::metrics::counter::Counter;
 
 use super::bound::Bound;
 use super::entry::Entry;
@@ -97,6 +98,11 @@ impl<'p> Access<'p> {
         self.entries()
             .next()
             .map_or(self.no_rule, |entry| &entry.label)
+    }
+
+    /// Counts what its route allowed, once it has been looked for.
+    pub(crate) fn allowed(&self) -> Option<&'p OnceLock<Counter>> {
+        self.entries().next().map(|entry| &entry.allowed)
     }
 
     /// What a roll-out sorts its callers by: the rule for all hosts, if there is one, as that holds whichever host a caller names.

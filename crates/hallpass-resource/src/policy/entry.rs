@@ -1,9 +1,10 @@
 //! One rule in its table.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::Method;
+use prometheus_client::metrics::counter::Counter;
 
 use super::conditions::Conditions;
 use super::host::{HostPattern, RequestHost};
@@ -29,6 +30,8 @@ pub(super) struct Entry {
     pub(super) label: Arc<str>,
     /// What callers are sorted by in a roll-out: the label without its host, which whoever sends a request chooses.
     pub(super) sorting: Arc<str>,
+    /// Counts the calls that it allowed and that nothing was wrong with: nearly all of them.
+    pub(super) allowed: OnceLock<Counter>,
     place: RulePlace,
     /// Whether the log has said that it was written without the prefix of a nest.
     pub(super) named_as_relative: AtomicBool,
@@ -72,6 +75,7 @@ impl Entry {
             rollout: rule.rollout(),
             label,
             sorting,
+            allowed: OnceLock::new(),
             named_as_relative: AtomicBool::new(false),
         }
     }

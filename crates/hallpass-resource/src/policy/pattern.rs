@@ -153,7 +153,8 @@ impl PathPattern {
             Reading::Decoded => path.decoded(),
             Reading::Loosest => path.loosest().unwrap_or_default(),
         };
-        let mut found = text.split('/').skip(1);
+        // By bytes: each request is held against several patterns, and a slash is one byte in all of them.
+        let mut found = text.as_bytes().split(|byte| *byte == b'/').skip(1);
         for segment in &self.segments {
             let matched = match segment {
                 Segment::Any => return true,
@@ -161,8 +162,8 @@ impl PathPattern {
                 Segment::One => found.next().is_some_and(|text| !text.is_empty()),
                 Segment::Literal { raw, decoded } => {
                     found.next().is_some_and(|text| match reading {
-                        Reading::AsWritten => text == raw,
-                        Reading::Decoded | Reading::Loosest => text == decoded,
+                        Reading::AsWritten => text == raw.as_bytes(),
+                        Reading::Decoded | Reading::Loosest => text == decoded.as_bytes(),
                     })
                 }
             };

@@ -8,7 +8,7 @@ use hallpass_token::{
     read_introspection, verify_jws,
 };
 
-use super::Verifier;
+use super::{Verifier, check_revoked};
 use crate::blacklist::Asked;
 use crate::cache::{CacheEntry, Ground, SoughtToken};
 use crate::error::{Denial, IntrospectionFailure};
@@ -35,7 +35,7 @@ impl Verifier {
         entry: &Arc<CacheEntry>,
         issuers: &Issuers,
     ) -> Result<Arc<CacheEntry>, TakenBack> {
-        let denied = self.check_revoked(issuers, &entry.trust, &entry.marks);
+        let denied = check_revoked(issuers, &entry.trust, &entry.marks, self.now());
         denied.map_err(|_| TakenBack)?;
         let entry = &self.is_not_listed(entry, issuers).await?;
         match entry.ground {
