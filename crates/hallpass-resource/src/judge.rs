@@ -2,12 +2,13 @@
 
 mod carried;
 mod decided_by;
+mod judged;
 mod outcome;
 mod rollout_metrics;
 mod verifier_info;
 mod would_deny;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use bytes::Bytes;
@@ -16,10 +17,10 @@ use hallpass_client::context::Carried;
 use hallpass_upstream::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
-use prometheus_client::metrics::counter::Counter;
 
 use self::carried::Brought;
 pub(crate) use self::decided_by::DecidedBy;
+use self::judged::Judged;
 pub(crate) use self::outcome::DecisionMetrics;
 use self::outcome::{Counted, NO_REASON, Outcome};
 use crate::audit::{Audit, Decision};
@@ -95,54 +96,6 @@ pub(crate) struct Pass {
 }
 
 type Identity = Result<Option<Verified>, Denial>;
-
-/// All that is known of a request that was judged.
-#[derive(Debug)]
-struct Judged<'p> {
-    outcome: Outcome,
-    ruling: Ruling,
-    /// The strictest mode of its rules.
-    strictest: Mode,
-    identity: Identity,
-    route: Arc<str>,
-    /// Counts what the route allowed; `None` where there is no rule.
-    allowed: Option<&'p OnceLock<Counter>>,
-    brought: Brought,
-}
-
-impl Judged<'_> {
-    /// Why it does not pass, or why it passes without the identity that was sent.
-    fn reason(&self) -> Option<&Denial> {
-        match &self.ruling.denial {
-            None if self.is_off() => None,
-            None => self.identity.as_ref().err(),
-            denial => denial.as_ref(),
-        }
-    }
-
-    fn caller(&self) -> Option<&Verified> {
-        self.identity.as_ref().ok().and_then(Option::as_ref)
-    }
-
-    /// How it passes.
-    fn pass(self, keeps_identity_headers: bool) -> Pass {
-        let is_enforced = self.strictest == Mode::Enforce;
-        let is_lenient = self.outcome != Outcome::Allow || !is_enforced;
-        Pass {
-            is_lenient,
-            is_counted: self.outcome == Outcome::WouldDeny,
-            keeps_identity_headers: keeps_identity_headers && !is_enforced,
-            route: self.route,
-            identity: self.identity,
-            carried: self.brought.into_carried(!is_lenient),
-        }
-    }
-
-    /// Whether nobody wants to know what would have become of it.
-    fn is_off(&self) -> bool {
-        self.strictest == Mode::Off && self.ruling.denial.is_none()
-    }
-}
 
 impl Judge {
     /// Says what is open and what is not, as far as it is not as before.

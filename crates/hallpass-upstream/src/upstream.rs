@@ -7,6 +7,7 @@ mod destination;
 mod ejection;
 mod fleet;
 mod heritage;
+mod in_flight;
 mod instance_state;
 mod latency;
 mod latest;

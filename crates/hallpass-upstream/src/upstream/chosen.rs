@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::Destination;
-use super::instance_state::InFlight;
+use super::in_flight::InFlight;
 use crate::bulkhead::Full;
 use crate::discovery::Instance;
 use crate::outcome::{Declined, Outcome, Refusal};
