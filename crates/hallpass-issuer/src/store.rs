@@ -22,6 +22,7 @@ mod migrations;
 pub(crate) mod moving;
 mod old_rows;
 mod opening;
+mod pg_marks;
 mod pg_outcome;
 mod pg_transaction;
 pub(crate) mod place;

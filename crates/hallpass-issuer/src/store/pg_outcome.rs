@@ -1,76 +1,71 @@
-//! What became of a transaction of PostgreSQL whose commit got no response: the server knows, by the number of the transaction.
+//! What became of a transaction of PostgreSQL whose commit got no response: its [mark](super::pg_marks) says it.
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::pg_marks::Mark;
 use super::postgres::connections::{Connections, late};
 use crate::error::outcome_unknown;
 
-/// For how long it is asked: the way to a server is there again within that time, or it was started again, and says at least what does not count. Requests have less patience.
+/// For how long it is asked: the way to a server, or a server that was started again or has taken over, is there within that time. Requests have less patience.
 const ASK_FOR: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long one question may take.
 const QUESTION_LIMIT: Duration = Duration::from_secs(2);
+/// How long the last words to the server may take.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
-/// Of a transaction that is under way: by what the server knows it.
-#[derive(Debug)]
-pub(super) struct Known {
-    number: i64,
-    /// When the server was started.
-    server: String,
-}
+/// As a writer begins. A server that cannot be written refuses it: a standby that has not taken over may lack what is still to come to it.
+const BEGIN: &str = "begin isolation level read committed read write; \
+     set local lock_timeout = '750ms'; set local idle_in_transaction_session_timeout = '5s'";
+/// The lock of all writers, the one in question among them: who has got it knows that that one has ended, whichever way.
+const TURN: &str = "select name from store_meta where name = 'seal_salt' for update";
+/// A statement of its own, which sees all that had ended before it began.
+const MARK: &str = "select value from store_meta where name = $1";
 
-/// `None` for a transaction that has written nothing.
-pub(super) async fn known(connection: &mut PgConnection) -> Result<Option<Known>, sqlx::Error> {
-    const SQL: &str = "select txid_current_if_assigned(), pg_postmaster_start_time()::text";
-    let (number, server) = sqlx::query_as::<_, (Option<i64>, String)>(SQL)
-        .fetch_one(connection)
-        .await?;
-    Ok(number.map(|number| Known { number, server }))
-}
-
-/// Whether the transaction counts. A server that has crashed may give a number that was not on its disk yet to somebody else: what it says of one that counts is
-/// believed of the same start alone. One that does not count was not this one, or has not counted either.
+/// Whether the transaction counts that has written `mark`.
 ///
 /// # Errors
-/// `lost`, with which its commit ended, when it does not; [`outcome_unknown`] when the server does not say.
+/// `lost`, with which its commit ended, when it does not; [`outcome_unknown`] when the server cannot be asked.
 pub(super) async fn ask(
     connections: &Connections,
-    known: &Known,
+    mark: &Mark,
     lost: sqlx::Error,
 ) -> Result<(), sqlx::Error> {
-    let Known { number, server } = known;
-    tracing::warn!(number, error = %lost, "a commit got no response: the database is asked what became of it");
+    tracing::warn!(error = %lost, "a commit got no response: the database is asked whether it counts");
     let until = Instant::now() + ASK_FOR;
     loop {
-        match status(connections, *number).await {
-            Ok((Some(status), now)) if status == "committed" => {
-                if now != *server {
-                    return Err(outcome_unknown());
-                }
-                tracing::info!(number, "it counts");
+        match counts(connections, mark).await {
+            Ok(true) => {
+                tracing::info!("it counts");
                 return Ok(());
             }
-            Ok((Some(status), _)) if status == "aborted" => {
-                tracing::info!(number, "it does not count");
+            Ok(false) => {
+                tracing::info!("it does not count");
                 return Err(lost);
             }
-            // The server has not seen yet that nobody is there any more, or is not there itself.
-            Ok(_) | Err(_) if Instant::now() < until => sleep(ASK_AGAIN).await,
-            Ok(_) | Err(_) => return Err(outcome_unknown()),
+            // It is not there, or has not seen yet that nobody is there any more; or others write.
+            Err(_) if Instant::now() < until => sleep(ASK_AGAIN).await,
+            Err(_) => return Err(outcome_unknown()),
         }
     }
 }
 
-/// What the server says of the transaction, and when it was started.
-async fn status(
-    connections: &Connections,
-    number: i64,
-) -> Result<(Option<String>, String), sqlx::Error> {
-    const SQL: &str = "select txid_status($1), pg_postmaster_start_time()::text";
+async fn counts(connections: &Connections, mark: &Mark) -> Result<bool, sqlx::Error> {
     let mut connection = connections.open().await?;
-    let status = sqlx::query_as(SQL).bind(number).fetch_one(&mut connection);
-    timeout(QUESTION_LIMIT, status).await.map_err(late)?
+    let found = timeout(QUESTION_LIMIT, find(&mut connection, mark)).await;
+    // That gives the lock back.
+    let _unheard = timeout(CLOSE_LIMIT, connection.close()).await;
+    Ok(found.map_err(late)??.is_some_and(|found| mark.is(&found)))
+}
+
+/// What the row of `mark` has, once the transaction has ended that was to write it.
+async fn find(connection: &mut PgConnection, mark: &Mark) -> Result<Option<String>, sqlx::Error> {
+    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
+    // Without that row nobody has the lock: one that makes a store may be under way still.
+    let _turn: String = sqlx::query_scalar(TURN).fetch_one(&mut *connection).await?;
+    let value = sqlx::query_scalar(MARK).bind(mark.name());
+    value.fetch_optional(connection).await
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use super::postgres::connections::{Connections, Open, late};
 
 /// How long one statement may take; reading a million clients takes seconds. Requests have less patience, and leave.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
-/// How long a commit may take: after that the server is asked by another connection.
+/// How long a commit may take, with its mark: after that the server is asked by another connection.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
 /// How long taking back may take that nobody waits for.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
@@ -24,17 +24,19 @@ pub(super) struct PgTransaction {
     open: Option<Open>,
     connections: Arc<Connections>,
     place: Option<OwnedSemaphorePermit>,
+    /// It has the lock of all writers.
+    has_turn: bool,
     /// A statement has begun, and not come to its end.
     is_busy: bool,
     has_ended: bool,
 }
 
 impl PgTransaction {
-    /// Begins with the statements `sql`, in a [place](Connections::place) for it. A connection that the server has closed meanwhile is left for a new one.
+    /// Begins with the statements `sql`, which take the lock of all writers or do not, in a [place](Connections::place) for it. A connection that the server has closed meanwhile is left for a new one.
     pub(super) async fn begin(
         connections: &Arc<Connections>,
         place: OwnedSemaphorePermit,
-        sql: &'static str,
+        (sql, has_turn): (&'static str, bool),
     ) -> Result<Self, sqlx::Error> {
         let mut place = Some(place);
         loop {
@@ -44,6 +46,7 @@ impl PgTransaction {
                 open: Some(open),
                 connections: Arc::clone(connections),
                 place: place.take(),
+                has_turn,
                 is_busy: false,
                 has_ended: false,
             };
@@ -74,16 +77,20 @@ impl PgTransaction {
         result
     }
 
-    /// When the connection ends before the response comes, the server is asked by another one what became of it.
+    /// When the connection ends before the response comes, the server is asked by another one what became of it. Of notes it is not: they are
+    /// written anew, and say the same.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let known = within(pg_outcome::known(self.connection()?)).await;
-        let known = self.done(known)?;
-        match (self.end("commit", COMMIT_LIMIT).await, known) {
-            (Err(lost), Some(known)) if is_lost(&lost) => {
+        if !self.has_turn {
+            return self.end("commit", COMMIT_LIMIT).await;
+        }
+        let mark = self.connections.marks().next();
+        let sql = AssertSqlSafe(mark.commit());
+        match self.end(sql, COMMIT_LIMIT).await {
+            Err(lost) if is_lost(&lost) => {
                 self.connections.idle().forget();
-                pg_outcome::ask(&self.connections, &known, lost).await
+                pg_outcome::ask(&self.connections, &mark, lost).await
             }
-            (ended, _) => ended,
+            ended => ended,
         }
     }
 
@@ -91,13 +98,13 @@ impl PgTransaction {
         self.end("rollback", STATEMENT_LIMIT).await
     }
 
-    async fn end(&mut self, sql: &'static str, limit: Duration) -> Result<(), sqlx::Error> {
+    async fn end(&mut self, sql: impl SqlSafeStr, limit: Duration) -> Result<(), sqlx::Error> {
         self.raw(sql, limit).await?;
         self.has_ended = true;
         Ok(())
     }
 
-    async fn raw(&mut self, sql: &'static str, limit: Duration) -> Result<(), sqlx::Error> {
+    async fn raw(&mut self, sql: impl SqlSafeStr, limit: Duration) -> Result<(), sqlx::Error> {
         let execute = sqlx::raw_sql(sql).execute(self.connection()?);
         let executed = timeout(limit, execute).await;
         let executed = executed.unwrap_or_else(|elapsed| Err(late(elapsed)));

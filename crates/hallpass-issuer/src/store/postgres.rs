@@ -101,7 +101,7 @@ impl PostgresDatabase {
     /// # Errors
     /// Those of connecting and of the server.
     async fn open(settings: &DatabaseSettings) -> Result<(Self, StartLock), sqlx::Error> {
-        let connections = Arc::new(Connections::new(settings));
+        let connections = Arc::new(Connections::new(settings)?);
         let mut connection = connections.open().await?;
         let lock = sqlx::raw_sql(START_LOCK).execute(&mut connection);
         // The server ends the wait; this is for one that does not respond.
@@ -119,21 +119,22 @@ impl PostgresDatabase {
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        self.begin_with(BEGIN).await
+        self.begin_with((BEGIN, false)).await
     }
 
     pub(super) async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
         match self.is_serving.load(Ordering::Relaxed) {
-            true => self.begin_with(BEGIN_WRITE_RUNNING).await,
-            false => self.begin_with(BEGIN_WRITE).await,
+            true => self.begin_with((BEGIN_WRITE_RUNNING, true)).await,
+            false => self.begin_with((BEGIN_WRITE, true)).await,
         }
     }
 
     pub(super) async fn begin_notes(&self) -> Result<Transaction, sqlx::Error> {
-        self.begin_with(BEGIN_NOTES).await
+        self.begin_with((BEGIN_NOTES, false)).await
     }
 
-    async fn begin_with(&self, sql: &'static str) -> Result<Transaction, sqlx::Error> {
+    /// Whether the statements take the lock of all writers is said beside them.
+    async fn begin_with(&self, sql: (&'static str, bool)) -> Result<Transaction, sqlx::Error> {
         let limit = match self.is_serving.load(Ordering::Relaxed) {
             true => BEGIN_LIMIT_RUNNING,
             false => BEGIN_LIMIT,

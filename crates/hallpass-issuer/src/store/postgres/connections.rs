@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, error::Elapsed, timeout};
 
 use crate::settings::database::DatabaseSettings;
+use crate::store::pg_marks::Marks;
 
 /// Most at once. Writers take turns in any case, and no token needs one.
 const MOST: usize = 4;
@@ -29,6 +30,7 @@ pub(in crate::store) struct Connections {
     password: Mutex<Secret>,
     idle: Arc<Idle>,
     places: Arc<Semaphore>,
+    marks: Arc<Marks>,
 }
 
 /// Those that nobody uses.
@@ -75,13 +77,16 @@ impl Idle {
 }
 
 impl Connections {
-    pub(super) fn new(settings: &DatabaseSettings) -> Self {
-        Self {
+    /// # Errors
+    /// That of a machine without random numbers.
+    pub(super) fn new(settings: &DatabaseSettings) -> Result<Self, sqlx::Error> {
+        Ok(Self {
             password: Mutex::new(settings.password.clone()),
             settings: settings.clone(),
             idle: Arc::default(),
             places: Arc::new(Semaphore::new(MOST)),
-        }
+            marks: Arc::new(Marks::new()?),
+        })
     }
 
     /// A place for one, where there are not too many.
@@ -92,6 +97,10 @@ impl Connections {
 
     pub(in crate::store) fn idle(&self) -> &Arc<Idle> {
         &self.idle
+    }
+
+    pub(in crate::store) fn marks(&self) -> &Arc<Marks> {
+        &self.marks
     }
 
     /// One that is open already, else a new one.

@@ -85,3 +85,42 @@ async fn the_server_asks_after_who_holds_the_start_lock() {
     }
     assert_eq!(said, ["10", "5", "4"]);
 }
+
+/// Each transaction that takes its turn has written one, and none of them is asked about any more.
+#[tokio::test]
+async fn marks_of_commits_stay_few_and_go_into_no_backup() {
+    let Some((server, settings, store)) = opened().await else {
+        return;
+    };
+    let write = async |store: &Store| {
+        let transaction = store.begin_write().await.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    let marks = "select count(*) from store_meta where name like 'commit/%'";
+    for _ in 0..3 {
+        write(&store).await;
+        assert_eq!(server.sql(&settings.name, marks).await, "1");
+    }
+    let others = "insert into store_meta values ('commit/old/1', '1000000000/5'), \
+                  ('commit/new/1', extract(epoch from now())::bigint || '/7'), ('commit/odd/1', '?')";
+    server.sql(&settings.name, others).await;
+    write(&store).await;
+    assert_eq!(server.sql(&settings.name, marks).await, "4");
+    let beside = Store::open(Place::Postgres(&settings), Some(KEY)).await;
+    let beside = beside.unwrap();
+    write(&beside).await;
+    let names = "select string_agg(name, ',' order by name) from store_meta where name ~ '^commit/(old|new)'";
+    assert_eq!(server.sql(&settings.name, names).await, "commit/new/1");
+    write(&store).await;
+    let backup = beside.to_backup().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let restored = Store::from_backup(Place::Sqlite(&path), SealingKeys::from(Some(KEY)), &backup);
+    let restored = restored.await.unwrap();
+    let (kept,): (i64,) =
+        sqlx::query_as("select count(*) from store_meta where name like 'commit/%'")
+            .fetch_one(restored.pool())
+            .await
+            .unwrap();
+    assert_eq!(kept, 0);
+}

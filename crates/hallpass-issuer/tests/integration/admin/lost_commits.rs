@@ -1,13 +1,16 @@
 //! Changes whose commit gets no response from a real PostgreSQL: what became of them is told as it is, and no secret is lost.
 
+mod restarted;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use hallpass_issuer::DatabaseSettings;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::clients::{GRANT, PATH, if_match, order, secret};
 use super::{Rig, problem, refused};
@@ -18,6 +21,7 @@ use crate::postgres_server::{PostgresServer, shared};
 const KEY: &str = "idempotency-key: attempt-1";
 /// What the driver sends for a commit.
 const COMMIT: &[u8] = b"commit\0";
+const PATIENCE: Duration = Duration::from_secs(60);
 /// And with what a writer begins who waits for his turn, as a change does; what the issuer notes by itself begins otherwise.
 const TURN: &[u8] = b"for update\0";
 const BEGIN: &[u8] = b"begin isolation";
@@ -38,17 +42,17 @@ enum Way {
 
 /// A network between an issuer and its database.
 struct Network {
-    _database: Arc<PostgresServer>,
     way: Arc<AtomicU8>,
     port: u16,
 }
 
 impl Network {
-    async fn start(database: Arc<PostgresServer>) -> Self {
+    /// To the server at this port.
+    async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(AtomicU8::new(Way::Good as u8));
-        let (shared, server) = (Arc::clone(&way), database.port);
+        let shared = Arc::clone(&way);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let way = Arc::clone(&shared);
@@ -57,11 +61,7 @@ impl Network {
                 }
             }
         });
-        Self {
-            _database: database,
-            way,
-            port,
-        }
+        Self { way, port }
     }
 
     fn goes(&self, way: Way) {
@@ -73,6 +73,14 @@ impl Network {
         [Way::Good, Way::Gone]
             .map(|way| way as u8)
             .contains(&self.way.load(Ordering::SeqCst))
+    }
+
+    async fn has_lost_soon(&self) {
+        let until = Instant::now() + PATIENCE;
+        while !self.has_lost() {
+            assert!(Instant::now() < until, "no commit has come");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -92,6 +100,9 @@ async fn pass(mut client: TcpStream, database: u16, way: Arc<AtomicU8>) {
             read = client.read(&mut asked) => {
                 let Some(bytes) = read.ok().and_then(|length| asked.get(..length)).filter(|it| !it.is_empty()) else { return };
                 let has = |text: &[u8]| bytes.windows(text.len()).any(|it| it == text);
+                if way.load(Ordering::SeqCst) == Way::Gone as u8 {
+                    return;
+                }
                 is_change = has(TURN) || (is_change && !has(BEGIN));
                 if is_change && has(COMMIT) {
                     if is(Way::LosesCommit, Way::Good) {
@@ -117,13 +128,22 @@ async fn pass(mut client: TcpStream, database: u16, way: Arc<AtomicU8>) {
 }
 
 /// `None` where no server can be had, which is said there.
-async fn rig() -> Option<(Network, Rig)> {
+async fn rig() -> Option<(Arc<PostgresServer>, Network, Rig)> {
     let server = shared().await?;
-    let mut database = at(&server, server.database().await);
-    let network = Network::start(server).await;
-    database.port = network.port;
+    let name = server.database().await;
+    let (network, rig) = behind(&server, name).await;
+    Some((server, network, rig))
+}
+
+/// An issuer on this database, with a network between.
+async fn behind(server: &PostgresServer, name: String) -> (Network, Rig) {
+    let network = Network::start(server.port).await;
+    let database = DatabaseSettings {
+        port: network.port,
+        ..at(server, name)
+    };
     let rig = Rig::with(|settings| settings.database = Some(database)).await;
-    Some((network, rig))
+    (network, rig)
 }
 
 async fn works(rig: &Rig, secret: &str) {
@@ -156,7 +176,7 @@ async fn outcomes(rig: &Rig, action: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_change_that_counts_is_done_although_its_commit_got_no_response() {
-    let Some((network, rig)) = rig().await else {
+    let Some((_server, network, rig)) = rig().await else {
         return;
     };
     let token = rig.ops().await;
@@ -177,7 +197,7 @@ async fn a_change_that_counts_is_done_although_its_commit_got_no_response() {
 
 #[tokio::test]
 async fn a_change_whose_commit_has_not_come_is_not_done_and_can_be_made_again() {
-    let Some((network, rig)) = rig().await else {
+    let Some((_server, network, rig)) = rig().await else {
         return;
     };
     let token = rig.ops().await;
@@ -207,7 +227,7 @@ async fn a_change_whose_commit_has_not_come_is_not_done_and_can_be_made_again() 
 #[tokio::test]
 async fn while_nobody_can_say_whether_a_change_counts_that_is_told_and_the_same_attempt_brings_its_secret_later()
  {
-    let Some((network, rig)) = rig().await else {
+    let Some((_server, network, rig)) = rig().await else {
         return;
     };
     let token = rig.ops().await;
