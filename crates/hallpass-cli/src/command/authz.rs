@@ -41,7 +41,7 @@ pub(crate) struct AuthzCommand {
 
 impl AuthzCommand {
     pub(crate) fn run(&self, log: &Log) -> Result<Exit, Failure> {
-        runtime::block_on(role::serve(self, log))?
+        runtime::serve(role::serve(self, log))?
     }
 
     /// The section `authz`, or its defaults; what the command line says wins over the configuration.

@@ -35,7 +35,7 @@ pub(crate) struct GatewayCommand {
 
 impl GatewayCommand {
     pub(crate) fn run(&self, log: &Log) -> Result<Exit, Failure> {
-        runtime::block_on(role::serve(self, log))?
+        runtime::serve(role::serve(self, log))?
     }
 
     /// The section `gateway`, or its defaults; what the command line says wins over the configuration.

@@ -32,7 +32,7 @@ pub(crate) struct SidecarCommand {
 
 impl SidecarCommand {
     pub(crate) fn run(&self, log: &Log) -> Result<Exit, Failure> {
-        runtime::block_on(role::serve(self, log))?
+        runtime::serve(role::serve(self, log))?
     }
 }
 

@@ -211,8 +211,23 @@ fn health_is_told_when_requests_have_taken_all_descriptors() {
 
 #[test]
 fn sigterm_says_503_first_and_finishes_what_runs() {
+    sigterm(command::<&str>(&[]));
+}
+
+/// By one thread alone, which never waits for what it waits for.
+#[test]
+fn sigterm_does_the_same_where_there_is_one_processor() {
+    let mut one = Command::new("sh");
+    let first = r#"$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')"#;
+    one.env_remove("RUST_LOG")
+        .args(["-c", &format!(r#"exec taskset -c "{first}" "$0" "$@""#)])
+        .arg(env!("CARGO_BIN_EXE_hallpass"));
+    sigterm(one);
+}
+
+fn sigterm(command: Command) {
     let (keys, service) = (Keys::new(Algorithm::EdDsa), Service::start());
-    let (mut gateway, _file) = start(&keys, &service);
+    let (mut gateway, _file) = start_by(command, &keys, &service);
     let address = gateway.address;
     let slow = thread::spawn(move || {
         let mut stream = TcpStream::connect(address).unwrap();
