@@ -49,7 +49,8 @@ pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
     let parts = [Part::Transport, Part::Listener, Part::Decision];
     let part = parts.into_iter().find(|part| part.name() == name);
     let part = part.ok_or("there is no such part")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // As the gateway itself, which has one core here.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(run(part, file, listen.parse()?, service.parse()?))
