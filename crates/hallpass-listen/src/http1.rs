@@ -15,7 +15,7 @@ use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,6 +24,7 @@ use tower_service::Service;
 
 use crate::admission::{self, NotServed};
 use crate::gate::Gate;
+use crate::head_timer::HeadTimer;
 use crate::held::Held;
 use crate::limits::ConnectionLimits;
 use crate::progress::Writes;
@@ -109,7 +110,7 @@ enum Event {
 fn builder(limits: &ConnectionLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.head_bytes)
         .max_buf_size(limits.buffer_bytes)

@@ -59,6 +59,7 @@ mod framing;
 mod gate;
 mod handle;
 mod handshake;
+mod head_timer;
 mod held;
 mod host;
 mod http1;
