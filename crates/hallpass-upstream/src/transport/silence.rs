@@ -142,7 +142,11 @@ impl Write for Stream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        match slices {
+            // As most requests are: the kernel has less to do for it than for a list of one.
+            [one] => Pin::new(&mut self.io).poll_write(context, one),
+            _ => Pin::new(&mut self.io).poll_write_vectored(context, slices),
+        }
     }
 }
 
