@@ -34,6 +34,7 @@ pub(crate) mod running;
 pub(crate) mod seen;
 mod sending;
 pub(crate) mod server;
+mod spare_timers;
 mod trail;
 mod trailers;
 pub(crate) mod tunnel;

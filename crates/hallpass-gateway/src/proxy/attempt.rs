@@ -1,7 +1,9 @@
 //! One attempt at one instance of a service, from its choice to the head of its response.
 
+use std::future::{Future as _, poll_fn};
 use std::mem;
 use std::pin::{Pin, pin};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use hallpass_resource::Authorized;
@@ -12,7 +14,7 @@ use hallpass_upstream::{
 use http::header::UPGRADE;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, uri};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::Service as _;
 
 use super::head::has_one_length;
@@ -204,13 +206,25 @@ impl Attempts<'_> {
         let attempt = self.route.settings.retry.attempt_timeout;
         let attempt = attempt.map(|limit| Instant::now() + limit);
         let end = || attempt.map_or(self.end(), |attempt| attempt.min(self.end()));
-        loop {
-            match timeout_at(end(), sending.as_mut()).await {
-                Ok(response) => return response.map_err(UpstreamError::from),
-                Err(_) if end() > Instant::now() => {}
-                Err(_) => return Err(UpstreamError::TimedOut),
+        let mut timer = None;
+        let response = poll_fn(|context| {
+            if let Poll::Ready(response) = sending.as_mut().poll(context) {
+                return Poll::Ready(Some(response));
             }
-        }
+            let timers = &self.route.service.timers;
+            let timer = timer.get_or_insert_with(|| timers.until(end()));
+            loop {
+                ready!(timer.poll(context));
+                // The body of the request has moved meanwhile.
+                let end = end();
+                if end <= Instant::now() {
+                    return Poll::Ready(None);
+                }
+                timer.reset(end);
+            }
+        });
+        let response = response.await.ok_or(UpstreamError::TimedOut)?;
+        response.map_err(UpstreamError::from)
     }
 
     fn end(&self) -> Instant {

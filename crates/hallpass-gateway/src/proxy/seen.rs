@@ -21,6 +21,9 @@ use super::plan::{ProxyPlan, Route};
 use super::rescue::Trouble;
 use super::who::Who;
 
+/// Headers that most requests have more on their way on: what is known of where they come from, of their caller, and of their trace.
+const WRITTEN_HERE: usize = 8;
+
 /// A request whose head was looked at.
 #[derive(Debug)]
 pub(crate) struct Seen<'p> {
@@ -79,6 +82,8 @@ pub(crate) fn look<'p>(
         came.parts.extensions.insert(peer);
     }
     noted.brings(framing);
+    // At once for all that is written there, and not each time that it is full.
+    came.parts.headers.reserve(WRITTEN_HERE);
     let kept = hop_by_hop::take_out(&mut came.parts.headers).map_err(|_| Trouble::Connection)?;
     came.waits = kept.waits;
     if let Some(method) = cors::asked_method(&came.parts)

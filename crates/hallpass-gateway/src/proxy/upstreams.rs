@@ -14,6 +14,7 @@ use hallpass_upstream::{
 
 use super::caller_places::CallerPlaces;
 use super::metrics::{ProxyMetrics, ServiceCounters};
+use super::spare_timers::SpareTimers;
 use crate::said::Said;
 use crate::settings::gateway::GatewaySettings;
 use crate::settings::route::RouteSettings;
@@ -33,6 +34,8 @@ pub(crate) struct ServiceState {
     pub(crate) counters: ServiceCounters,
     pub(crate) said: Said,
     pub(crate) looks: Looks,
+    /// For responses that do not come.
+    pub(crate) timers: SpareTimers,
     /// What it was made of.
     settings: ServiceSettings,
 }
@@ -128,6 +131,7 @@ impl ServiceMaker {
             counters,
             said: Said::default(),
             looks: Looks::default(),
+            timers: SpareTimers::default(),
             settings: settings.clone(),
         }
     }
