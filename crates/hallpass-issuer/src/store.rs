@@ -3,6 +3,7 @@
 //! It is read at start, at a reload and by an import, never for a token: [`Store::queries`] counts what it is
 //! asked, and a test holds that number still while tokens are issued.
 
+pub(crate) mod asking;
 pub(crate) mod authorities;
 mod authority_rows;
 mod backup;

@@ -125,7 +125,7 @@ pub(super) async fn distrust_authority(
     _query: NoQuery,
     Input(Nothing {}): Input<Nothing>,
 ) -> Result<Json<Authority>, Problem> {
-    let what = What::new("ca_distrust").to(&id);
+    let what = What::new("ca_distrust").to(&id).at_once();
     let changed = desk.change(call, what, async move |core| {
         let settings = core.settings().clone();
         let (store, clock) = (core.store(), core.clock());

@@ -1,4 +1,5 @@
-//! Creations, of clients, of secrets and of keys that take over, that are asked for twice: the same key brings the response of the first time, and nothing is made again.
+//! Creations, of clients, of secrets and of keys that take over, that are asked for twice: the same key brings the response of the first time, and nothing is made again,
+//! neither while nobody can say whether the first one was.
 //!
 //! What is remembered has secrets in it that are shown once. It is kept in the memory of this process, and nowhere else: the store has digests
 //! of secrets only, and keeping one there for a day, sealed or not, would put it into each of its back-ups. So another instance, and this
@@ -21,9 +22,9 @@ use super::problem::Problem;
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
-/// For how long a response is remembered.
-const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
-/// Most that are remembered, some megabytes; one that is more makes the oldest go.
+/// For how long a response is remembered, and that one is still to come.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most that are remembered, some megabytes; one that is more makes the oldest response go.
 const MOST: usize = 1_024;
 
 /// The responses of creations, each for a day. `R` is what is responded.
@@ -39,7 +40,16 @@ struct Remembered<R> {
     asked: [u8; 32],
     /// By a monotonic clock.
     at: Duration,
-    response: R,
+    before: Before<R>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Before<R> {
+    /// This was responded.
+    Made(R),
+    /// It is under way, or nobody can say whether it was done.
+    Open,
 }
 
 /// What somebody asks for under a key of his own.
@@ -111,7 +121,7 @@ impl<R> Default for Idempotency<R> {
 }
 
 impl<R: Clone> Idempotency<R> {
-    /// The response of the first time that `actor` asked with this key, at `now` of a monotonic clock.
+    /// What came of the first time that `actor` asked with this key, at `now` of a monotonic clock.
     ///
     /// # Errors
     /// [`AdminFault::IdempotencyKeyReused`] when it asked for something else.
@@ -120,28 +130,44 @@ impl<R: Clone> Idempotency<R> {
         (actor, key): (&str, &str),
         asked: &[u8],
         now: Duration,
-    ) -> Result<Option<R>, Problem> {
+    ) -> Result<Option<Before<R>>, Problem> {
         let mut known = self.known();
         known.retain(|_, it| now.saturating_sub(it.at) < REMEMBERED);
         let Some(found) = known.get(&(actor.to_owned(), key.to_owned())) else {
             return Ok(None);
         };
         match found.asked == of(asked) {
-            true => Ok(Some(found.response.clone())),
+            true => Ok(Some(found.before.clone())),
             false => Err(AdminFault::IdempotencyKeyReused.into()),
         }
+    }
+
+    /// Remembers that an attempt has begun. What is open is not pushed out by others: changes that are under way are few.
+    pub(super) fn begin(&self, whose: (&str, &str), asked: &[u8], now: Duration) {
+        self.put(whose, asked, (Before::Open, now));
     }
 
     /// Remembers what was responded.
     pub(super) fn remember(
         &self,
-        (actor, key): (&str, &str),
+        whose: (&str, &str),
         asked: &[u8],
         (response, now): (R, Duration),
     ) {
+        self.put(whose, asked, (Before::Made(response), now));
+    }
+
+    /// Nothing was done, and may be tried again.
+    pub(super) fn forget(&self, (actor, key): (&str, &str)) {
+        self.known().remove(&(actor.to_owned(), key.to_owned()));
+    }
+
+    fn put(&self, (actor, key): (&str, &str), asked: &[u8], (before, now): (Before<R>, Duration)) {
         let mut known = self.known();
-        if known.len() >= MOST {
-            let oldest = known.iter().min_by_key(|(_, it)| it.at);
+        let attempt = (actor.to_owned(), key.to_owned());
+        if known.len() >= MOST && !known.contains_key(&attempt) {
+            let made = known.iter().filter(|(_, it)| !it.is_open());
+            let oldest = made.min_by_key(|(_, it)| it.at);
             if let Some(oldest) = oldest.map(|(attempt, _)| attempt.clone()) {
                 known.remove(&oldest);
             }
@@ -149,13 +175,19 @@ impl<R: Clone> Idempotency<R> {
         let remembered = Remembered {
             asked: of(asked),
             at: now,
-            response,
+            before,
         };
-        known.insert((actor.to_owned(), key.to_owned()), remembered);
+        known.insert(attempt, remembered);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Attempt, Remembered<R>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R> Remembered<R> {
+    const fn is_open(&self) -> bool {
+        matches!(self.before, Before::Open)
     }
 }
 
@@ -181,7 +213,7 @@ mod tests {
         assert_eq!(table.find(ops, b"a", start).unwrap(), None);
         table.remember(ops, b"a", (1, start));
         let last = start + DAY - Duration::from_secs(1);
-        assert_eq!(table.find(ops, b"a", last).unwrap(), Some(1));
+        assert_eq!(table.find(ops, b"a", last).unwrap(), Some(Before::Made(1)));
         let reused = table.find(ops, b"b", start).unwrap_err();
         assert_eq!(reused.fault, AdminFault::IdempotencyKeyReused);
         assert_eq!(table.find(("other", "k"), b"b", start).unwrap(), None);
@@ -200,8 +232,33 @@ mod tests {
         }
         let now = Duration::from_secs(most);
         let find = |number| table.find(("ops", &key(number)), b"a", now).unwrap();
-        assert_eq!((find(0), find(1), find(most)), (None, Some(1), Some(most)));
+        let made = |number| Some(Before::Made(number));
+        assert_eq!((find(0), find(1), find(most)), (None, made(1), made(most)));
         assert_eq!(table.known().len(), MOST);
+    }
+
+    #[test]
+    fn what_is_open_stays_so_for_a_day_whatever_else_is_remembered_and_nothing_is_left_of_what_was_not_done()
+     {
+        let (table, start) = (Idempotency::default(), Duration::from_secs(1_000));
+        let ops = ("ops", "open");
+        table.begin(ops, b"a", start);
+        for number in 0..=MOST {
+            let key = format!("k{number}");
+            table.remember(("ops", &key), b"a", (number, start + DAY / 2));
+        }
+        assert_eq!(table.known().len(), MOST);
+        let find = |now| table.find(ops, b"a", now).unwrap();
+        let last = start + DAY - Duration::from_secs(1);
+        assert_eq!(find(last), Some(Before::Open));
+        assert!(table.find(ops, b"b", start).is_err());
+        assert_eq!(find(start + DAY), None);
+        table.begin(ops, b"a", start);
+        table.remember(ops, b"a", (7, start));
+        assert_eq!(find(start), Some(Before::Made(7)));
+        table.begin(ops, b"b", start);
+        table.forget(ops);
+        assert_eq!(table.find(ops, b"a", start).unwrap(), None);
     }
 
     #[test]

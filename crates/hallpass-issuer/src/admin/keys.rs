@@ -235,7 +235,7 @@ pub(super) async fn taint_key(
     _query: NoQuery,
     Input(Nothing {}): Input<Nothing>,
 ) -> Result<Json<Tainted>, Problem> {
-    let what = What::new("key_taint").to(&kid);
+    let what = What::new("key_taint").to(&kid).at_once();
     let changed = desk.change(call, what, async move |core| {
         let settings = core.settings().clone();
         let (store, clock) = (core.store(), core.clock());

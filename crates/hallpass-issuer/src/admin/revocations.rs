@@ -150,7 +150,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, Problem> {
     let end = new.end()?;
     let target = new.target()?;
-    let what = What::new("revoke").to(&new.what());
+    let what = What::new("revoke").to(&new.what()).at_once();
     let now = call.attempt.now;
     let asked = revocation_administration::asked_for(&target, end, now)?;
     let revoked = desk.change(call, what, async move |core| {

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use hallpass_token::Revocation;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -14,7 +15,11 @@ use crate::http::metadata::Metadata;
 use crate::key_upkeep::{self, Kept};
 use crate::keys::record::KeyRecord;
 use crate::settings::IssuerSettings;
+use crate::store::asking::Asking;
 use crate::store::known_revocations::StoredRevocations;
+
+/// For how long it is asked whether revocations count whose commit got no response: others wait behind them, and to revoke again does no harm.
+const ASK_FOR: Duration = Duration::from_secs(5);
 
 impl Core {
     /// Reads what is new, which does not count before [`publish_revocations`](Self::publish_revocations). Only in one's turn.
@@ -103,7 +108,8 @@ impl Core {
 
     async fn write_revocations(&self, entries: &[Revocation], most: usize) -> Result<(), Error> {
         let _expected = self.expect_revocations();
-        if self.store.revoke(entries, most).await? {
+        let asking = Asking::for_at_most(ASK_FOR);
+        if asking.of(self.store.revoke(entries, most)).await? {
             self.take_new_revocations().await?;
         }
         Ok(())

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the names of the rows begin with.
 pub(super) const PREFIX: &str = "commit/";
-/// For how long, in seconds, a row stays that nobody writes any more; for longer than anybody asks for his.
-const KEPT_SECONDS: u32 = 24 * 60 * 60;
+/// For how long, in seconds, a row stays that nobody writes any more; for longer than anybody asks for his, which is a day.
+const KEPT_SECONDS: u32 = 2 * 24 * 60 * 60;
 
 /// The rows of this process.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::asking;
 use super::pg_marks::Mark;
 use super::postgres::connections::{Connections, late};
 use crate::error::outcome_unknown;
@@ -12,6 +13,8 @@ use crate::error::outcome_unknown;
 /// For how long it is asked: the way to a server, or a server that was started again or has taken over, is there within that time. Requests have less patience.
 const ASK_FOR: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// The same of one that is asked about for longer, after so long.
+const ASK_SELDOM: Duration = Duration::from_secs(5);
 /// How long one question may take.
 const QUESTION_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last words to the server may take.
@@ -25,7 +28,7 @@ const TURN: &str = "select name from store_meta where name = 'seal_salt' for upd
 /// A statement of its own, which sees all that had ended before it began.
 const MARK: &str = "select value from store_meta where name = $1";
 
-/// Whether the transaction counts that has written `mark`.
+/// Whether the transaction counts that has written `mark`. It is asked for as long as [`asking`] says.
 ///
 /// # Errors
 /// `lost`, with which its commit ended, when it does not; [`outcome_unknown`] when the server cannot be asked.
@@ -35,7 +38,7 @@ pub(super) async fn ask(
     lost: sqlx::Error,
 ) -> Result<(), sqlx::Error> {
     tracing::warn!(error = %lost, "a commit got no response: the database is asked whether it counts");
-    let until = Instant::now() + ASK_FOR;
+    let (begun, limit) = (Instant::now(), asking::begin(ASK_FOR));
     loop {
         match counts(connections, mark).await {
             Ok(true) => {
@@ -47,7 +50,10 @@ pub(super) async fn ask(
                 return Err(lost);
             }
             // It is not there, or has not seen yet that nobody is there any more; or others write.
-            Err(_) if Instant::now() < until => sleep(ASK_AGAIN).await,
+            Err(_) if begun.elapsed() < limit && !connections.is_closed() => {
+                let is_new = begun.elapsed() < ASK_FOR;
+                sleep(if is_new { ASK_AGAIN } else { ASK_SELDOM }).await;
+            }
             Err(_) => return Err(outcome_unknown()),
         }
     }

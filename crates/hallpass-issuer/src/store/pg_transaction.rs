@@ -88,6 +88,8 @@ impl PgTransaction {
         match self.end(sql, COMMIT_LIMIT).await {
             Err(lost) if is_lost(&lost) => {
                 self.connections.idle().forget();
+                // It has no connection any more, and others may have one.
+                self.place = None;
                 pg_outcome::ask(&self.connections, &mark, lost).await
             }
             ended => ended,

@@ -291,7 +291,7 @@ pub(in crate::admin) async fn delete_client(
     (Named(client_id), NoQuery, headers): (Named, NoQuery, HeaderMap),
 ) -> Result<StatusCode, Problem> {
     let expected = expected(&headers)?;
-    let what = What::new("client_delete").to(&client_id);
+    let what = What::new("client_delete").to(&client_id).at_once();
     let deleted = desk.change(call, what, async move |core| {
         let settings = core.settings().clone();
         let clients = administration(&core, &settings);
@@ -315,6 +315,7 @@ async fn enabling(
         false => "client_disable",
     };
     let what = What::new(action).to(&client_id);
+    let what = if is_enabled { what } else { what.at_once() };
     let made = desk.change(call, what, async move |core| {
         let settings = core.settings().clone();
         let clients = administration(&core, &settings);

@@ -122,6 +122,11 @@ impl Connections {
         timeout(OPEN_LIMIT, options.connect()).await.map_err(late)?
     }
 
+    /// Whether [`close`](Self::close) was called.
+    pub(in crate::store) fn is_closed(&self) -> bool {
+        self.places.is_closed()
+    }
+
     /// All that are idle; no other is given out from now on.
     pub(super) fn close(&self) -> Vec<PgConnection> {
         self.places.close();
