@@ -3,6 +3,7 @@
 //! Several processes may work on one store: what counts is what stands there, and it is changed in transactions that nobody else
 //! writes in. So of two callers with the same token, wherever they ask, the second one finds that it was used.
 
+pub(crate) mod ended;
 mod lent;
 pub(crate) mod metrics;
 mod waiting;
@@ -17,6 +18,7 @@ use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, Tok
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
+use self::ended::EndedFamily;
 use self::lent::Lent;
 use self::metrics::{Done, RefreshMetrics};
 use self::waiting::Waiting;
@@ -50,15 +52,6 @@ impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self::Store(error)
     }
-}
-
-/// A family that was just revoked.
-#[derive(Debug)]
-pub(crate) struct EndedFamily {
-    /// What stands for its name in logs.
-    pub(crate) alias: String,
-    /// How many access tokens that were alive are revoked with it.
-    pub(crate) tokens: usize,
 }
 
 /// The families that this process knows.
@@ -373,11 +366,4 @@ async fn end(
     let entries: Vec<_> = live.map(entry).collect();
     change.revoke(&entries, most).await?;
     Ok(EndedFamily::of(family, entries.len()))
-}
-
-impl EndedFamily {
-    fn of(family: &Family, tokens: usize) -> Self {
-        let alias = family.id.alias();
-        Self { alias, tokens }
-    }
 }
