@@ -9,6 +9,7 @@ pub(crate) mod metrics;
 mod waiting;
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub(crate) enum Presented<T> {
     Reused(EndedFamily),
 }
 
-/// Why it brought nothing, and nothing was changed.
+/// Why it brought nothing, and nothing was changed; unless the error of the store says that this is not known.
 #[derive(Debug)]
 pub(crate) enum Failed {
     Refused(Refusal),
@@ -99,6 +100,7 @@ impl RefreshFamilies {
             families: self,
             store,
             clock,
+            commits: None,
         }
     }
 
@@ -145,9 +147,19 @@ pub(crate) struct RefreshWork<'a> {
     /// Asked once nobody else writes. Who waits for the store may wait for longer than the grace: by the time when he came, the one
     /// behind him would use a token that was used long ago, and look like a thief.
     clock: &'a dyn Clock,
+    /// Set before what was changed is to count.
+    commits: Option<&'a AtomicBool>,
 }
 
-impl RefreshWork<'_> {
+impl<'a> RefreshWork<'a> {
+    /// The same, which sets `commits` before it lets count what it has changed: whoever does not wait for the end knows by it whether that may count.
+    pub(crate) const fn telling(self, commits: &'a AtomicBool) -> Self {
+        Self {
+            commits: Some(commits),
+            ..self
+        }
+    }
+
     fn now(&self) -> UnixTime {
         UnixTime::from(self.clock.now())
     }
@@ -202,7 +214,7 @@ impl RefreshWork<'_> {
     /// token itself where none takes its place. Within the grace of its first use it brings the same successor again.
     ///
     /// # Errors
-    /// [`Failed`]; then `token` is what it was.
+    /// [`Failed`]; then `token` is what it was, unless the store cannot say whether its use counts.
     pub(crate) async fn present<T>(
         &self,
         token: &RefreshToken,
@@ -237,7 +249,7 @@ impl RefreshWork<'_> {
                 }
                 ended => ended?,
             };
-            change.commit(&mut known).await?;
+            self.commit(change, &mut known).await?;
             return Ok(Presented::Reused(ended));
         }
         let (decided, live) = decide(&family).map_err(Failed::Refused)?;
@@ -258,7 +270,7 @@ impl RefreshWork<'_> {
             family.used_at = Some(now);
         }
         change.put(&known, &family).await?;
-        change.commit(&mut known).await?;
+        self.commit(change, &mut known).await?;
         self.done(done);
         Ok(Presented::Taken(decided, next))
     }
@@ -284,8 +296,19 @@ impl RefreshWork<'_> {
             return Ok(None);
         };
         let ended = end(&mut change, &known, &family, now, most).await?;
-        change.commit(&mut known).await?;
+        self.commit(change, &mut known).await?;
         Ok(Some(ended))
+    }
+
+    async fn commit(
+        &self,
+        change: FamilyChange<'_>,
+        known: &mut KnownFamilies,
+    ) -> Result<(), Error> {
+        if let Some(commits) = self.commits {
+            commits.store(true, Ordering::Relaxed);
+        }
+        change.commit(known).await
     }
 
     /// The family of `token`, which `client` asks about, whatever the token is to it, and whosever it is.

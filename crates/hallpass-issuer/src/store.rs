@@ -288,6 +288,13 @@ impl Store {
         }
     }
 
+    /// Nobody has waited until it said whether a change counts.
+    pub(crate) fn unheard(&self) -> Error {
+        Error::StoreOutcomeUnknown {
+            store: self.name.clone(),
+        }
+    }
+
     fn failed(&self, source: sqlx::Error) -> Error {
         let error = Error::store(&self.name, source);
         if let Some(found) = Access::of(&error) {

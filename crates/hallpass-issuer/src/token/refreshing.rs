@@ -1,6 +1,7 @@
 //! What the token endpoint does with refresh tokens: gives one with a token, and takes one for the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use hallpass_token::{TokenId, UnixTime};
@@ -115,7 +116,8 @@ async fn key_behind(
 /// Takes `token` of the client that asks: `issue` makes the access token, by what the family was granted.
 ///
 /// # Errors
-/// Why there is none. After [`RefreshFault::Reused`] the family is revoked, after all others `token` is what it was.
+/// Why there is none. After [`RefreshFault::Reused`] the family is revoked, after all others `token` is what it was; but after [`Refusal::OutcomeUnknown`] it
+/// may have been used, and brings the same successor within the grace.
 pub(super) async fn take<T>(
     core: &Core,
     asked: Asked<'_, '_>,
@@ -134,8 +136,10 @@ pub(super) async fn take<T>(
             .is_none_or(ClientProfile::rotates_refresh_tokens),
     };
     let _expected = core.expect_revocations();
-    let presented = patience.wait(families.present(token, how, issue)).await;
-    let presented = presented.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
+    let commits = AtomicBool::new(false);
+    let work = families.telling(&commits);
+    let presented = patience.wait(work.present(token, how, issue)).await;
+    let presented = presented.unwrap_or_else(|| Err(unheard(core, &commits)));
     match presented {
         Ok(Presented::Taken(issued, successor)) => Ok((issued, successor)),
         Ok(Presented::Reused(ended)) => {
@@ -159,7 +163,7 @@ pub(super) async fn take<T>(
 /// Revokes the family of `token`, as its client demands. Gives whether there was one.
 ///
 /// # Errors
-/// [`Refusal::DenyListFull`] or [`Refusal::StoreUnavailable`]; nothing is changed then.
+/// [`Refusal::DenyListFull`] or [`Refusal::StoreUnavailable`], and nothing is changed then; [`Refusal::OutcomeUnknown`].
 pub(super) async fn revoke(
     core: &Core,
     client: &Arc<Client>,
@@ -169,9 +173,11 @@ pub(super) async fn revoke(
 ) -> Result<bool, Refusal> {
     let families = core.refreshing();
     let _expected = core.expect_revocations();
-    let ended = families.revoke(token, &client.id, MOST_BY_CLIENTS);
+    let commits = AtomicBool::new(false);
+    let work = families.telling(&commits);
+    let ended = work.revoke(token, &client.id, MOST_BY_CLIENTS);
     let ended = Patience::whole().wait(ended).await;
-    let ended = ended.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
+    let ended = ended.unwrap_or_else(|| Err(unheard(core, &commits)));
     let ended = ended.map_err(|failed| match failed {
         Failed::Store(Error::TooManyRevocations { .. }) => Refusal::DenyListFull,
         failed => refusal(core, failed, client),
@@ -271,9 +277,20 @@ fn refusal(core: &Core, failed: Failed, client: &Client) -> Refusal {
             if let Some(times) = core.said().times("refresh token") {
                 tracing::error!(%error, client_id, times, "a refresh token could not be used");
             }
-            Refusal::StoreUnavailable
+            match error {
+                Error::StoreOutcomeUnknown { .. } => Refusal::OutcomeUnknown,
+                _ => Refusal::StoreUnavailable,
+            }
         }
     }
+}
+
+/// Of work that nobody has waited for to its end: what was to count by then may count.
+fn unheard(core: &Core, commits: &AtomicBool) -> Failed {
+    Failed::Store(match commits.load(Ordering::Relaxed) {
+        true => core.store().unheard(),
+        false => core.store().slow(),
+    })
 }
 
 /// What was written counts now, or at the next look at the store.

@@ -84,6 +84,8 @@ pub enum Refusal {
     DenyListFull,
     /// The store does not take a revocation, or the use of a refresh token, at the moment.
     StoreUnavailable,
+    /// The store has not said in time whether the revocation, or the use of a refresh token, counts.
+    OutcomeUnknown,
 
     /// The client gets tokens that are bound to a certificate, and its connection shows none (RFC 8705 section 3).
     MissingCertificate,
@@ -220,6 +222,7 @@ impl Refusal {
             Self::Busy
                 | Self::DenyListFull
                 | Self::StoreUnavailable
+                | Self::OutcomeUnknown
                 | Self::SubjectIssuerUnavailable
                 | Self::GrantAssertion(
                     GrantAssertionFault::IssuerUnavailable | GrantAssertionFault::TooMany
@@ -287,6 +290,7 @@ impl Refusal {
             Self::TooManyDpopProofs => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too_many_dpop_proofs", "too many DPoP proofs came in the last minute: try again shortly"),
             Self::ReplayStoreAway => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "replay_store_away", "proofs and assertions that count once cannot be checked at the moment: try again shortly, with new ones"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the store does not take it at the moment, and nothing was changed: try again"),
+            Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "outcome_unknown", "the store did not say in time whether it was done, and it may have been: send the same again at once"),
             Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange and urn:ietf:params:oauth:grant-type:jwt-bearer"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
             Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),

@@ -37,11 +37,12 @@ pub(crate) fn of_token(id: &TokenId, expires_at: UnixTime) -> Revocation {
 /// Puts `entry` on the deny-list, where it counts from then on.
 ///
 /// # Errors
-/// [`Refusal::DenyListFull`] and [`Refusal::StoreUnavailable`].
+/// [`Refusal::DenyListFull`], [`Refusal::StoreUnavailable`] and [`Refusal::OutcomeUnknown`].
 pub(crate) async fn put(core: &Core, client: &Client, entry: &Revocation) -> Result<(), Refusal> {
     let revoked = core.revoke(entry, MOST_BY_CLIENTS);
     let revoked = Patience::whole().wait(revoked).await;
-    let revoked = revoked.unwrap_or_else(|| Err(core.store().slow()));
+    // Another one may write it with his own.
+    let revoked = revoked.unwrap_or_else(|| Err(core.store().unheard()));
     revoked.map_err(|error| match error {
         Error::TooManyRevocations { .. } => Refusal::DenyListFull,
         error => {
@@ -49,7 +50,10 @@ pub(crate) async fn put(core: &Core, client: &Client, entry: &Revocation) -> Res
             if let Some(times) = core.said().times("revoke") {
                 tracing::error!(%error, client_id, times, "a token could not be revoked");
             }
-            Refusal::StoreUnavailable
+            match error {
+                Error::StoreOutcomeUnknown { .. } => Refusal::OutcomeUnknown,
+                _ => Refusal::StoreUnavailable,
+            }
         }
     })
 }

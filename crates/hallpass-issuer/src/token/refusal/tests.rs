@@ -2,7 +2,7 @@ use hallpass_tls::CsrFault;
 
 use super::*;
 
-const ALL: [Refusal; 125] = [
+const ALL: [Refusal; 126] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -42,6 +42,7 @@ const ALL: [Refusal; 125] = [
     },
     Refusal::DenyListFull,
     Refusal::StoreUnavailable,
+    Refusal::OutcomeUnknown,
     Refusal::MissingDpopProof,
     Refusal::SeveralDpopProofs,
     Refusal::BadDpopProof(DpopError::TooLarge),

@@ -1,6 +1,7 @@
 //! Changes whose commit gets no response from a real PostgreSQL: what became of them is told as it is, and no secret is lost.
 
 mod open;
+mod refreshed;
 mod restarted;
 
 use std::sync::Arc;
