@@ -8,6 +8,7 @@ mod download;
 mod input;
 mod issuer_store;
 mod key_set;
+mod listeners;
 mod load;
 mod log_fields;
 mod log_time;

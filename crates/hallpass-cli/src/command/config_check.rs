@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hallpass::config::{Configuration, Key, Section};
 
+use crate::listeners::{self, Clash};
 use crate::output::{self, Exit, Failure};
-use crate::settings::{self, PrefixArgument};
+use crate::settings::{self, Everything, PrefixArgument};
 
 /// Check files and print the effective settings with the origin of each value
 ///
@@ -26,7 +28,9 @@ pub(crate) struct ConfigCheck {
 
 impl ConfigCheck {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let loaded = settings::load(&self.prefix.loader_of(&self.files))?;
+        let loader = self.prefix.loader_of(&self.files);
+        let loaded = loader.load::<Checked>().map_err(Failure::usage)?;
+        let loaded = settings::say_warnings(loaded);
         let has_nothing = |file: &&PathBuf| settings::detect(file).is_none();
         if !self.prefix.is_given()
             && let Some(file) = self.files.iter().find(has_nothing)
@@ -44,5 +48,54 @@ impl ConfigCheck {
         }
         output::print_line(loaded.effective().trim_end())?;
         Ok(Exit::Ok)
+    }
+}
+
+/// Everything, whose listeners are held against each other too. Not at a start, where the command line may say otherwise.
+struct Checked;
+
+impl Configuration for Checked {
+    fn keys() -> Vec<Key> {
+        Everything::keys()
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        let everything = Everything::read(root)?;
+        for clash in listeners::clashes(&listeners::of(&everything)) {
+            say(root, &clash);
+        }
+        Some(Self)
+    }
+}
+
+/// At the second one, which names the first.
+fn say(root: &Section<'_>, clash: &Clash<'_>) {
+    let Clash { first, second } = clash;
+    let mut way: Vec<_> = second.key.split('.').collect();
+    let name = way.pop().unwrap_or_default();
+    let mut section = root.clone();
+    for step in way {
+        section = match step.trim_end_matches(']').split_once('[') {
+            None => section.section(step),
+            Some((list, index)) => {
+                let entry = index.parse().ok();
+                let entry = entry.and_then(|it: usize| section.sections(list).into_iter().nth(it));
+                entry.unwrap_or(section)
+            }
+        };
+    }
+    let name = name.split_once('[').map_or(name, |(list, _)| list);
+    let other = &first.key;
+    match clash.is_of_one_program() {
+        true => section.problem(
+            name,
+            format!("wants the port that `{other}` has: the second one does not start"),
+        ),
+        false => section.warn(
+            name,
+            &format!(
+                "wants the port that `{other}` has: on one machine the second program does not start"
+            ),
+        ),
     }
 }

@@ -261,3 +261,67 @@ fn a_configuration_that_comes_through_a_pipe_is_read_once_and_checked() {
         checked.stdout
     );
 }
+
+#[test]
+fn two_listeners_of_one_program_at_one_address_are_a_problem_that_names_both() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let check = |text: &str| {
+        let file = files.beside("listeners.yaml", text.as_bytes());
+        run(&["config", "check", &file])
+    };
+    let gateway = "hallpass:\n  gateway: { listen: ['ONE'], management: { listen: 'OTHER' } }\n";
+    let gateway = |one: &str, other: &str| gateway.replace("ONE", one).replace("OTHER", other);
+    for (one, other) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("[::1]:8080", "[::]:8080"),
+        ("[::]:8080", "0.0.0.0:8080"),
+        ("127.0.0.1:8080", "[::]:8080"),
+        ("[::ffff:127.0.0.1]:8080", "127.0.0.1:8080"),
+    ] {
+        let said = check(&gateway(one, other));
+        assert_eq!(said.code, 64, "{one} {other}: {said:?}");
+        let part = format!(
+            "listeners.yaml:2:{}: hallpass.gateway.management.listen: wants the port that `gateway.listen` has",
+            50 + one.len()
+        );
+        assert!(said.stderr.contains(&part), "{part}: {said:?}");
+    }
+    for (one, other) in [
+        ("127.0.0.1:8080", "127.0.0.1:8081"),
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("0.0.0.0:8080", "[::1]:8080"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ] {
+        let said = check(&gateway(one, other));
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{one} {other}");
+    }
+    // Others that no key is written for, and those of a list.
+    let sidecar = "hallpass: { sidecar: { outbound: { listen: '127.0.0.1:15001', services: [
+        { name: a, identity: none, listen: '127.0.0.1:15002' }, { name: b, identity: none, listen: '127.0.0.1:15001' }] } } }";
+    let said = check(sidecar);
+    let part = "hallpass.sidecar.outbound.services[1].listen: wants the port that `sidecar.outbound.listen` has";
+    assert!(said.code == 64 && said.stderr.contains(part), "{said:?}");
+    let list = "hallpass: { gateway: { listen: ['127.0.0.1:1', '[::]:1', '127.0.0.1:9901'] } }";
+    let said = check(list);
+    for part in [
+        "hallpass.gateway.listen: wants the port that `gateway.listen[0]` has",
+        "hallpass.gateway.management.listen: wants the port that `gateway.listen[2]` has",
+    ] {
+        assert!(said.code == 64 && said.stderr.contains(part), "{said:?}");
+    }
+}
+
+#[test]
+fn two_programs_of_one_file_at_one_address_are_a_warning() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let text = "hallpass: { service: { name: a, listen: '0.0.0.0:9000' }, issuer: { listen: '127.0.0.1:9000' } }";
+    let file = files.beside("both.yaml", text.as_bytes());
+    let said = run(&["config", "check", &file]);
+    assert!(
+        said.code == 0 && said.stderr.contains("warning: "),
+        "{said:?}"
+    );
+    let part = "hallpass.issuer.listen: wants the port that `service.listen` has";
+    assert!(said.stderr.contains(part), "{said:?}");
+}

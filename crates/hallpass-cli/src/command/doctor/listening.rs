@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::check::Check;
 use super::finding::Finding;
+use crate::listeners::{self, Clash, Listener};
 use crate::settings::Everything;
 
 /// How long a process of this machine may take to take a connection.
@@ -15,63 +16,27 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(300);
 
 /// Whether each of them is an address of this machine: a socket is opened there for a moment, on a port that the system chooses.
 pub(super) async fn examine(everything: &Everything) -> Vec<Finding> {
+    let all = listeners::of(everything);
+    let clashes = listeners::clashes(&all);
     let mut findings = Vec::new();
-    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
-    for (key, address) in addresses(everything) {
-        match taken.iter().find(|(_, other)| meet(*other, address)) {
-            Some((other, _)) => findings.push(Finding::failure(
+    for Listener { key, address, .. } in &all {
+        match clashes.iter().find(|it| it.second.key == *key) {
+            Some(Clash { first, .. }) => findings.push(Finding::failure(
                 Check::Listen,
-                format!("{key} and {other} both want {address}: the second one does not start"),
+                format!(
+                    "{key} and {} both want {address}: the second one does not start",
+                    first.key
+                ),
                 "give each of them a port of its own",
             )),
-            None => findings.push(examine_one(key, address).await),
+            None => findings.push(examine_one(key, *address).await),
         }
-        taken.push((key, address));
     }
     if findings.is_empty() {
         let why = "no section says where to listen";
         findings.push(Finding::skipped(Check::Listen, why));
     }
     findings
-}
-
-fn addresses(everything: &Everything) -> Vec<(&'static str, SocketAddr)> {
-    let mut all = Vec::new();
-    let service = everything.service.service.listen;
-    all.extend(service.map(|it| ("service.listen", it)));
-    if let Some(gateway) = &everything.gateway {
-        all.extend(gateway.listen.iter().map(|it| ("gateway.listen", *it)));
-        all.push(("gateway.management.listen", gateway.management_listen));
-    }
-    if let Some(authz) = &everything.authz {
-        all.push(("authz.listen", authz.listen));
-        all.push(("authz.management.listen", authz.management_listen));
-    }
-    if let Some(sidecar) = &everything.sidecar {
-        all.push(("sidecar.management.listen", sidecar.management_listen));
-        let inbound = sidecar.inbound.as_ref();
-        all.extend(inbound.map(|it| ("sidecar.inbound.listen", it.listen)));
-        let outbound = sidecar.outbound.as_ref();
-        let proxy = outbound.and_then(|it| it.listen);
-        all.extend(proxy.map(|it| ("sidecar.outbound.listen", it)));
-        let services = outbound.iter().flat_map(|it| &it.services);
-        let ports = services.filter_map(|it| it.listen);
-        all.extend(ports.map(|it| ("sidecar.outbound.services[].listen", it)));
-    }
-    if let Some(issuer) = &everything.issuer {
-        all.push(("issuer.listen", issuer.listen));
-        let management = issuer.management_listen;
-        all.extend(management.map(|it| ("issuer.management.listen", it)));
-    }
-    all
-}
-
-/// Whether the system gives both to no one process. Port 0 is another one each time.
-fn meet(one: SocketAddr, other: SocketAddr) -> bool {
-    let is_for_all = one.ip().is_unspecified() || other.ip().is_unspecified();
-    let is_same_family = one.is_ipv4() == other.is_ipv4();
-    let is_same_ip = one.ip() == other.ip() || (is_for_all && is_same_family);
-    one.port() != 0 && one.port() == other.port() && is_same_ip
 }
 
 async fn examine_one(key: &str, address: SocketAddr) -> Finding {

@@ -54,12 +54,25 @@ fn each_listener_of_a_sidecar_is_looked_at_and_two_at_one_address_are_named() {
         ),
         (
             "{ listen: 127.0.0.1:9902 }",
+            "{ listen: '[::]:8081' }",
+            "sidecar.inbound.listen and sidecar.management.listen both want 127.0.0.1:8081",
+        ),
+        (
+            "{ listen: 127.0.0.1:9902 }",
             "{ listen: 192.0.2.1:9902 }",
             "sidecar.management.listen: 192.0.2.1 is no address",
         ),
     ] {
         assert!(sidecar.contains(from), "{from}");
         let found = estate.doctor(&sidecar.replace(from, to));
+        found.is(65, &[("listen", "failure", part)]);
+    }
+    let authz = "authz: { grpc-listen: '0.0.0.0:9191', management: { listen: '127.0.0.1:18080' } }";
+    let found = estate.doctor(&estate.and(authz));
+    for part in [
+        "authz.grpc-listen and authz.listen both want",
+        "authz.management.listen and service.listen both want",
+    ] {
         found.is(65, &[("listen", "failure", part)]);
     }
 }
