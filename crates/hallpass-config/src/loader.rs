@@ -16,7 +16,7 @@ use crate::placeholder::{self, References, Variables};
 use crate::problem::Problems;
 use crate::production::{self, Production};
 use crate::profiles::Profiles;
-use crate::report::{EffectiveValue, Notes, Report};
+use crate::report::{DEFAULT_ORIGIN, EffectiveValue, INHERITED_ORIGIN, Notes, Report};
 use crate::sealing;
 use crate::secret::Secret;
 use crate::section::Section;
@@ -300,6 +300,15 @@ impl<T> Loaded<T> {
     #[must_use]
     pub fn effective(&self) -> String {
         effective::render(&self.values)
+    }
+
+    /// Whether no source has set anything: each value is a default.
+    #[must_use]
+    pub fn is_all_default(&self) -> bool {
+        let is_default = |it: &EffectiveValue| {
+            it.origin == DEFAULT_ORIGIN || it.origin.starts_with(INHERITED_ORIGIN)
+        };
+        self.values.iter().all(is_default)
     }
 
     /// What probably does not do what it was written for, a sentence each: environment variables with the prefix whose

@@ -11,6 +11,10 @@ use crate::place::{Place, Position};
 use crate::problem::{Problem, Problems};
 use crate::sources::Sources;
 
+/// Where a value comes from that no source has set.
+pub(crate) const DEFAULT_ORIGIN: &str = "default";
+/// The same of one that follows from another value, whose key comes after this.
+pub(crate) const INHERITED_ORIGIN: &str = "inherited from ";
 /// Before what was noted, to tell them apart.
 const WARNING: char = 'w';
 const NOTE: char = 'n';

@@ -18,7 +18,7 @@ use crate::node::{Node, Value};
 use crate::place::Place;
 use crate::placeholder::References;
 use crate::production::Production;
-use crate::report::Report;
+use crate::report::{DEFAULT_ORIGIN, INHERITED_ORIGIN, Report};
 use crate::sealing::Keyring;
 use crate::secret::Secret;
 use crate::suggest;
@@ -218,7 +218,7 @@ impl<'a> Section<'a> {
             let text = self.default(key)?;
             let value = parse(text).ok()?;
             self.report
-                .value(self.path_of(key), self.shown(key, text), "default");
+                .value(self.path_of(key), self.shown(key, text), DEFAULT_ORIGIN);
             return Some(value);
         };
         let text = self.clear_text(key, &found)?;
@@ -241,7 +241,7 @@ impl<'a> Section<'a> {
     /// Notes for the effective tree that an absent value of `key` comes from somewhere else, the key `from`. It shows
     /// `value` unless `key` is a [`Kind::Secret`].
     pub fn record_derived(&self, key: &str, value: &str, from: &str) {
-        let origin = format!("inherited from {from}");
+        let origin = format!("{INHERITED_ORIGIN}{from}");
         self.report
             .value(self.path_of(key), self.shown(key, value), origin);
     }

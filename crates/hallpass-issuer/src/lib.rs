@@ -78,6 +78,7 @@ mod tls_files;
 mod token;
 mod token_purpose;
 mod token_shapes;
+mod trusted_issuer_check;
 mod trusted_issuers;
 mod uses;
 
@@ -147,10 +148,12 @@ pub use crate::settings::sources::SourceSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 pub use crate::store::checking::StoreContents;
 pub use crate::store_administration::{
-    StoreReport, StoreStep, backup_store, check_store, migrate_store, migration_plan, restore_store,
+    StoreReport, StoreStep, backup_store, check_store, migrate_store,
+    migration_plan, restore_store,
 };
 pub use crate::token::refusal::assertion::AssertionRefusal;
 pub use crate::token::refusal::{
     CertificateFault, GrantAssertionFault, RefreshFault, Refusal, WireError,
 };
 pub use crate::token::throttle::lockouts::{LockedBy, Lockout};
+pub use crate::trusted_issuer_check::trusted_issuer_keys;

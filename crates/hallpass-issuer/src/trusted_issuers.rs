@@ -82,7 +82,7 @@ impl Trust {
             let same_place = before.all.iter().find(|it| it.has_keys_of(settings));
             let keys = match same_place {
                 Some(before) => before.keys.clone(),
-                None => key_source(settings, clock).await?,
+                None => key_source(settings, KeyLimits::default(), clock).await?,
             };
             let known = before.find(settings.issuer.as_str());
             let used = known.map(|before| Arc::clone(&before.used));
@@ -91,9 +91,6 @@ impl Trust {
                 let memory = MemoryReplays::new(MOST_REMEMBERED);
                 Arc::new(memory.following(Arc::clone(clock), life.saturating_add(2 * LEEWAY)))
             });
-            if let Some(file) = &settings.jwks_bearer_file {
-                keys.authorize_by(file.clone());
-            }
             keys.count_in(&self.metrics, &settings.name);
             all.push(Arc::new(TrustedIssuer {
                 audiences: audiences(settings, urls),
@@ -359,11 +356,11 @@ fn audiences(settings: &TrustedIssuerSettings, urls: &PublicUrls) -> Vec<Audienc
     own.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-async fn key_source(
+pub(crate) async fn key_source(
     settings: &TrustedIssuerSettings,
+    limits: KeyLimits,
     clock: &Arc<dyn Clock>,
 ) -> Result<KeySource, Error> {
-    let limits = KeyLimits::default();
     if let KeyPlace::File(path) = &settings.keys {
         return Ok(KeySource::file(path.clone(), Arc::clone(clock), limits));
     }
@@ -372,13 +369,17 @@ async fn key_source(
         problem,
     };
     let network = network(settings, clock).await.map_err(problem)?;
-    match &settings.keys {
-        KeyPlace::Url(url) => Ok(KeySource::http(url.clone(), &network, limits)),
+    let keys = match &settings.keys {
+        KeyPlace::Url(url) => KeySource::http(url.clone(), &network, limits),
         KeyPlace::File(_) | KeyPlace::Discovered => {
             KeySource::discovered(&settings.issuer, &network, limits)
-                .map_err(|error| problem(format!("issuer: {error}")))
+                .map_err(|error| problem(format!("issuer: {error}")))?
         }
+    };
+    if let Some(file) = &settings.jwks_bearer_file {
+        keys.authorize_by(file.clone());
     }
+    Ok(keys)
 }
 
 /// The way to one issuer, which trusts whom its entry says.

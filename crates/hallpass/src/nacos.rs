@@ -131,7 +131,9 @@ impl Nacos {
         }
         let rules = std::mem::take(&mut start.rules);
         rules::ask_for(&rules, &mut start.nacos);
-        let (parts, discovery_settings, tls) = parts(start)?;
+        // It reads the files of `tls`.
+        let parted = tokio::task::spawn_blocking(move || parts(start)).await;
+        let (parts, discovery_settings, tls) = parted.map_err(NacosStartError::Runtime)??;
         let wants_documents = !parts.settings().config.documents.is_empty();
         let configuration = match wants_documents {
             true => Some(PlacedDocuments::start(&loader, &parts, rules).await?),

@@ -20,6 +20,7 @@ mod sources;
 mod store;
 mod targets;
 mod tokens;
+mod trusted;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,7 +61,7 @@ const NO_CLIENT: &str = "there is no `internal-token` in use";
 /// environment of the service.
 ///
 /// Exit codes: 0 no check failed (there may be warnings), 64 the configuration itself cannot be used, 65 a check failed.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Doctor {
     /// A YAML file with the configuration; may be given several times, later ones win. Without one, the environment.
     #[arg(long, value_name = "FILE")]
@@ -84,13 +85,15 @@ impl Doctor {
         let report = Report::default();
         let limits = Limits::new(Duration::from_secs(self.timeout));
         let why = runtime::block_on(async {
-            let examined = self.examine(&limits, &report);
+            let (doctor, findings) = (self.clone(), report.clone());
+            // A task of its own: whatever holds its thread up holds up no clock.
+            let examined = tokio::spawn(async move { doctor.examine(&limits, &findings).await });
             match tokio::time::timeout(limits.total, examined).await {
-                Ok(()) => Finding::skipped(
+                Ok(_) => Finding::skipped(
                     Check::Configuration,
                     "what it looks at is not to be had, as another check says",
                 ),
-                Err(_) => Finding::failure(
+                Err(_) => Finding::untried(
                     Check::Configuration,
                     "was not looked at in time",
                     "give more time with --timeout",
@@ -110,7 +113,12 @@ impl Doctor {
     }
 
     async fn examine(&self, limits: &Limits, report: &Report) {
-        let loader = self.prefix.loader_of(&self.config).hold_pipes();
+        let (prefix, files) = (self.prefix.clone(), self.config.clone());
+        let held = move || prefix.loader_of(&files).hold_pipes();
+        let Some(loader) = limits.blocking(held).await else {
+            report.add([sources::slow()]);
+            return;
+        };
         let files: &[PathBuf] = match self.prefix.is_given() {
             true => &[],
             false => &self.config,
@@ -121,38 +129,50 @@ impl Doctor {
         let everything = &sources.everything;
         let service = &everything.service;
         report.add([permit_all(service)]);
-        let files = certificates::Files::of(everything);
-        let now = clock().now();
-        let looked = limits.blocking(move || files.examine(now)).await;
-        report.add(looked.unwrap_or_else(slow_disk));
         let keeps = redis::Keeps {
             blacklist: service.security.internal_jwt.blacklist.as_ref(),
             writes: writes_into_redis(everything),
         };
         // Each says what it has found as soon as it has: what takes too long takes nothing from the others.
         tokio::join!(
+            async { report.add(certificates::examine(everything, limits).await) },
             self.issuers(&sources, limits, report),
             async { report.add(listening::examine(everything).await) },
             async { report.add(redis::examine(service.redis.redis.as_ref(), keeps, limits).await) },
             async { report.add([registration(&sources, limits).await]) },
             async { report.add([store::examine(everything.issuer.as_ref(), limits).await]) },
         );
+        if report.has_looked_at_nothing() {
+            report.add([Finding::untried(
+                Check::Configuration,
+                "it names nothing to look at: no issuer, client, listener, certificate, Redis or store",
+                "name all files that the service reads (--config), and run it with the environment of the service",
+            )]);
+        }
     }
 
     /// Token endpoints, tokens and keys.
     async fn issuers(&self, sources: &Sources, limits: &Limits, report: &Report) {
         let service = &sources.everything.service;
-        let network = match network(sources) {
-            Ok(network) => Some(network),
-            Err(error) => {
+        let network = match limits.blocking(network(sources)).await {
+            Some(Ok(network)) => Some(network),
+            Some(Err(error)) => {
                 let why = format!("nobody can be asked: {error}");
                 report.add(Finding::skipped_all(&ON_THE_WAY, &why));
                 None
             }
+            None => {
+                let why = "nobody can be asked: the files of `tls` are not read in time";
+                let untried = |it| Finding::untried(it, why, finding::SLOW_FILE);
+                report.add(ON_THE_WAY.map(untried));
+                None
+            }
         };
         let issuers = &service.security.internal_jwt.issuers;
-        let (keys, (tokens, mut offsets)) = tokio::join!(
+        let issuer = sources.everything.issuer.as_ref();
+        let (keys, trusted, (tokens, mut offsets)) = tokio::join!(
             key_sets::examine(issuers, network.as_ref(), limits),
+            trusted::examine(issuer, limits),
             self.tokens(&sources.everything, network.as_ref(), (limits, report)),
         );
         offsets.extend(keys.offsets);
@@ -160,9 +180,13 @@ impl Doctor {
         report.add([clock::judge(&offsets, leeway)]);
         report.add(keys.findings);
         if issuers.is_empty() {
-            let none = [Check::KeySet, Check::KeySetAge];
-            report.add(Finding::skipped_all(&none, "`security` names no issuer"));
+            let why = "`security` names no issuer";
+            if trusted.is_empty() {
+                report.add([Finding::skipped(Check::KeySet, why)]);
+            }
+            report.add([Finding::skipped(Check::KeySetAge, why)]);
         }
+        report.add(trusted);
         let now = UnixTime::from(clock().now());
         report.add(judgement::examine(
             &tokens,
@@ -197,8 +221,9 @@ impl Doctor {
     }
 }
 
-/// The way to others as the service has it, without what it brings for itself: no Redis, no certificate of its own.
-fn network(sources: &Sources) -> Result<Network, hallpass::Error> {
+/// The way to others as the service has it, without what it brings for itself: no Redis, no certificate of its own. What it gives reads files,
+/// and so blocks the thread.
+fn network(sources: &Sources) -> impl FnOnce() -> Result<Network, hallpass::Error> + Send + use<> {
     let mut settings = sources.everything.service.clone().beside_the_service();
     settings.redis.redis = None;
     settings.service.tls = None;
@@ -206,13 +231,17 @@ fn network(sources: &Sources) -> Result<Network, hallpass::Error> {
     {
         settings.telemetry.otlp = None;
     }
-    let builder = Hallpass::builder(&settings);
     #[cfg(feature = "nacos")]
-    let builder = match &sources.nacos {
-        Some(nacos) => builder.nacos(nacos),
-        None => builder,
-    };
-    Ok(builder.build()?.network().clone())
+    let nacos = sources.nacos.clone();
+    move || {
+        let builder = Hallpass::builder(&settings);
+        #[cfg(feature = "nacos")]
+        let builder = match &nacos {
+            Some(nacos) => builder.nacos(nacos),
+            None => builder,
+        };
+        Ok(builder.build()?.network().clone())
+    }
 }
 
 /// Whether tokens, what was shown once, or quotas are kept there.
@@ -239,12 +268,6 @@ fn permit_all(service: &Settings) -> Finding {
         Check::PermitAll,
         format!("it is off; the mode of rules is `{mode}`"),
     )
-}
-
-fn slow_disk() -> Vec<Finding> {
-    let (says, advice) = ("the files are not read in time", "look at the disk");
-    let checks = [Check::Certificates, Check::Authorities];
-    checks.map(|it| Finding::failure(it, says, advice)).into()
 }
 
 #[cfg(feature = "nacos")]

@@ -4,6 +4,7 @@ mod certificates;
 mod configuration;
 mod issuers;
 mod peers;
+mod pipes;
 mod redis;
 mod rig;
 mod store;

@@ -8,6 +8,7 @@ use crate::key_path;
 use crate::name::check_service_name;
 use crate::node::{Entry, Node, Value};
 use crate::place::Place;
+use crate::report::DEFAULT_ORIGIN;
 use crate::suggest;
 
 /// One text of a list.
@@ -37,7 +38,7 @@ impl<'a> Section<'a> {
                 let values = separate(text).map(|text| check(text).ok()).collect();
                 let shown = format!("[{text}]");
                 self.report
-                    .value(self.path_of(key), self.shown(key, &shown), "default");
+                    .value(self.path_of(key), self.shown(key, &shown), DEFAULT_ORIGIN);
                 values
             }
         }

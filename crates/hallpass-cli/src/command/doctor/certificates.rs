@@ -10,7 +10,9 @@ use hallpass::tls::{
 use hallpass::token::UnixTime;
 
 use super::check::Check;
-use super::finding::Finding;
+use super::finding::{Finding, SLOW_FILE};
+use super::limits::Limits;
+use crate::issuer_store::clock;
 use crate::moment;
 use crate::settings::Everything;
 
@@ -18,21 +20,62 @@ use crate::settings::Everything;
 const NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 const RENEW: &str = "renew it, and see why what should have renewed it has not";
 
-/// The files that the settings name, each with the section that does. A service brings its own files where it gets its certificate by itself.
-pub(super) struct Files {
-    pairs: Vec<(&'static str, KeyPairSettings)>,
-    authorities: Vec<(&'static str, PathBuf)>,
+/// Reads all of them, each on a thread of its own: what one of them waits for is nothing to the others.
+pub(super) async fn examine(everything: &Everything, limits: &Limits) -> Vec<Finding> {
+    let files = Files::of(everything);
+    let now = clock().now();
+    let none = [
+        (Check::Certificates, "no section names a certificate"),
+        (Check::Authorities, "no section names authorities"),
+    ];
+    let is_absent = |check: Check| files.all.iter().all(|it| it.check() != check);
+    let none = none.into_iter().filter(|(check, _)| is_absent(*check));
+    let none: Vec<_> = none.map(|(it, why)| Finding::skipped(it, why)).collect();
+    let looked = files.all.into_iter().map(|named| {
+        let (issued, limits) = (files.issued.clone(), *limits);
+        tokio::spawn(async move {
+            let (check, key) = (named.check(), named.key);
+            let looked = limits.blocking(move || named.examine(issued.as_deref(), now));
+            looked.await.unwrap_or_else(|| {
+                let says = format!("{key}: its files are not read in time");
+                Finding::untried(check, says, SLOW_FILE)
+            })
+        })
+    });
+    let looked: Vec<_> = looked.collect();
+    let mut findings = Vec::new();
+    for one in looked {
+        // One that was given up with the runtime is nobody's.
+        findings.extend(one.await);
+    }
+    findings.extend(none);
+    findings
+}
+
+/// The files that the settings name. A service brings its own files where it gets its certificate by itself.
+struct Files {
+    all: Vec<Named>,
     /// What the service itself brings, and may not have brought yet.
     issued: Option<PathBuf>,
 }
 
+/// What a section names.
+struct Named {
+    key: &'static str,
+    what: What,
+}
+
+enum What {
+    Pair(KeyPairSettings),
+    Authorities(PathBuf),
+}
+
 impl Files {
-    pub(super) fn of(everything: &Everything) -> Self {
+    fn of(everything: &Everything) -> Self {
         let service = &everything.service;
         let issued = service.issued_files();
         let mut files = Self {
-            pairs: Vec::new(),
-            authorities: Vec::new(),
+            all: Vec::new(),
             issued: issued.and_then(|it| Some(it.ca_file.parent()?.to_owned())),
         };
         files.add_client("tls", Some(&service.tls.client));
@@ -53,67 +96,71 @@ impl Files {
         );
         let issuer = everything.issuer.as_ref();
         files.add_server("issuer.tls", issuer.and_then(|it| it.tls.as_ref()));
+        let admin = issuer.and_then(|it| it.admin.as_ref());
+        files.add_server("issuer.admin.tls", admin.and_then(|it| it.tls.as_ref()));
         let of_clients = issuer.map(|it| &it.client_keys_tls);
         files.add_client("issuer.client-keys-tls", of_clients);
         files
+    }
+
+    fn add(&mut self, key: &'static str, what: impl IntoIterator<Item = What>) {
+        let named = |what| Named { key, what };
+        self.all.extend(what.into_iter().map(named));
     }
 
     fn add_client(&mut self, key: &'static str, tls: Option<&ClientTlsSettings>) {
         let Some(tls) = tls else {
             return;
         };
-        self.pairs.extend(tls.key_pair.clone().map(|it| (key, it)));
-        self.authorities
-            .extend(tls.ca_file.clone().map(|it| (key, it)));
+        self.add(key, tls.key_pair.clone().map(What::Pair));
+        self.add(key, tls.ca_file.clone().map(What::Authorities));
     }
 
     fn add_server(&mut self, key: &'static str, tls: Option<&ServerTlsSettings>) {
         let Some(tls) = tls else {
             return;
         };
-        self.pairs.push((key, tls.key_pair.clone()));
+        self.add(key, [What::Pair(tls.key_pair.clone())]);
         let file = match &tls.client_auth {
             ClientAuth::None => None,
             ClientAuth::Want { ca_file } | ClientAuth::Need { ca_file } => Some(ca_file),
             ClientAuth::Any { ca_file } => ca_file.as_ref(),
         };
-        self.authorities.extend(file.cloned().map(|it| (key, it)));
+        self.add(key, file.cloned().map(What::Authorities));
+    }
+}
+
+impl Named {
+    const fn check(&self) -> Check {
+        match self.what {
+            What::Pair(_) => Check::Certificates,
+            What::Authorities(_) => Check::Authorities,
+        }
     }
 
-    /// Reads all of them. Blocks the thread.
-    pub(super) fn examine(&self, now: SystemTime) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        for (key, pair) in &self.pairs {
-            findings.push(self.pair(key, pair, now));
+    fn file(&self) -> &Path {
+        match &self.what {
+            What::Pair(pair) => &pair.certificate_file,
+            What::Authorities(file) => file,
         }
-        for (key, file) in &self.authorities {
-            findings.push(self.authority(key, file, now));
-        }
-        let none = [
-            (
-                Check::Certificates,
-                self.pairs.is_empty(),
-                "no section names a certificate",
-            ),
-            (
-                Check::Authorities,
-                self.authorities.is_empty(),
-                "no section names authorities",
-            ),
-        ];
-        let none = none.into_iter().filter(|(_, is_empty, _)| *is_empty);
-        findings.extend(none.map(|(check, _, why)| Finding::skipped(check, why)));
-        findings
     }
 
-    fn pair(&self, key: &str, pair: &KeyPairSettings, now: SystemTime) -> Finding {
-        let check = Check::Certificates;
-        let file = &pair.certificate_file;
-        if self.comes_later(file) {
+    /// Reads it. Blocks the thread.
+    fn examine(&self, issued: Option<&Path>, now: SystemTime) -> Finding {
+        let (check, key, file) = (self.check(), self.key, self.file());
+        // It may come later.
+        if issued.is_some_and(|it| file.starts_with(it)) && !file.exists() {
             return Finding::skipped(check, format!("{key}: the service gets it when it starts"));
         }
         let what = format!("{key}: {}", file.display());
-        match examine_key_pair(pair) {
+        let span = match &self.what {
+            What::Pair(pair) => examine_key_pair(pair),
+            // A bundle may keep an old authority beside the new one.
+            What::Authorities(file) => {
+                examine_authorities(file).map(|it| it.into_iter().max_by_key(|it| it.ends))
+            }
+        };
+        match span {
             Ok(Some(span)) => judge(check, &what, span, now),
             Ok(None) => Finding::ok(check, format!("{what}: it does not say when it ends")),
             Err(error) => {
@@ -121,30 +168,6 @@ impl Files {
                 Finding::failure(check, format!("{key}: {error}"), advice)
             }
         }
-    }
-
-    fn authority(&self, key: &str, file: &Path, now: SystemTime) -> Finding {
-        let check = Check::Authorities;
-        if self.comes_later(file) {
-            return Finding::skipped(check, format!("{key}: the service gets it when it starts"));
-        }
-        let what = format!("{key}: {}", file.display());
-        match examine_authorities(file) {
-            // A bundle may keep an old authority beside the new one.
-            Ok(spans) => match spans.into_iter().max_by_key(|it| it.ends) {
-                Some(span) => judge(check, &what, span, now),
-                None => Finding::ok(check, format!("{what}: it does not say when it ends")),
-            },
-            Err(error) => {
-                let advice = format!("correct the file of `{key}`, or write it");
-                Finding::failure(check, format!("{key}: {error}"), advice)
-            }
-        }
-    }
-
-    fn comes_later(&self, file: &Path) -> bool {
-        let is_issued = self.issued.as_ref().is_some_and(|it| file.starts_with(it));
-        is_issued && !file.exists()
     }
 }
 

@@ -4,6 +4,10 @@ use serde::Serialize;
 
 use super::check::Check;
 
+/// What to do about a file that is not read in time.
+pub(super) const SLOW_FILE: &str =
+    "look at the disk, or at the other end of a pipe; or give more time with --timeout";
+
 /// How it came out; the worst one last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

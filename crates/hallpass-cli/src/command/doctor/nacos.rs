@@ -7,7 +7,7 @@ use hallpass::nacos::{
 use hallpass::upstream::{Discover, DiscoverError};
 
 use super::check::Check;
-use super::finding::Finding;
+use super::finding::{Finding, SLOW_FILE};
 use super::limits::Limits;
 use super::listening::is_served;
 use super::report::Report;
@@ -86,12 +86,17 @@ async fn documents(
     let mut findings = Vec::new();
     let timeout = limits.inner().min(settings.timeout).as_millis().max(100);
     let loader = loader.clone().flag("nacos.timeout-ms", timeout.to_string());
-    let connected = match nacos::documents(&loader) {
-        Ok(Some(connected)) => connected,
-        Ok(None) => return (findings, true),
-        Err(NacosStartError::Nacos(error)) => return (refused(&servers, &error), false),
+    let connected = match limits.blocking(move || nacos::documents(&loader)).await {
+        Some(Ok(Some(connected))) => connected,
+        Some(Ok(None)) => return (findings, true),
+        Some(Err(NacosStartError::Nacos(error))) => return (refused(&servers, &error), false),
+        None => {
+            let why = "the files of `tls` are not read in time";
+            findings.extend(BOTH.map(|it| Finding::untried(it, why, SLOW_FILE)));
+            return (findings, false);
+        }
         // Whoever reads all of it says what is wrong.
-        Err(_) => {
+        Some(Err(_)) => {
             findings.extend(Finding::skipped_all(
                 &BOTH,
                 "the sections for Nacos cannot be read",

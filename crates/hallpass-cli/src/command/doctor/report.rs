@@ -35,6 +35,15 @@ impl Report {
         all.extend(findings);
     }
 
+    /// Whether all that was found is of the configuration itself.
+    pub(super) fn has_looked_at_nothing(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of_itself =
+            |it: &Finding| [Check::Configuration, Check::PermitAll].contains(&it.check);
+        let mut others = all.iter().filter(|it| !is_of_itself(it));
+        others.all(|it| it.outcome == Outcome::Skipped)
+    }
+
     /// Each check with what was found so far; `why` some of them have found nothing.
     pub(super) fn show(&self, why: &Finding) -> Shown {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hallpass::config::{Loaded, Loader, Problems};
 
 use super::check::Check;
-use super::finding::Finding;
+use super::finding::{Finding, SLOW_FILE};
 use super::limits::Limits;
 #[cfg(feature = "nacos")]
 use super::nacos::{self, Opened};
@@ -13,6 +13,11 @@ use super::report::Report;
 use crate::settings::{self, Everything};
 
 const SLOW: &str = "a file of the configuration is not read in time";
+
+/// Without it nothing is looked at, so this is no small thing to leave out.
+pub(super) fn slow() -> Finding {
+    Finding::failure(Check::Configuration, SLOW, SLOW_FILE)
+}
 
 /// The configuration, and the session with Nacos that it partly comes from.
 pub(super) struct Sources {
@@ -87,11 +92,7 @@ fn settle(loaded: Outcome, files: &[PathBuf], report: &Report) -> Option<Everyth
             return None;
         }
         Err(why) => {
-            report.add([Finding::failure(
-                check,
-                why,
-                "look at the disk, or at the other end of the pipe",
-            )]);
+            report.add([Finding::failure(check, why, SLOW_FILE)]);
             return None;
         }
     };
@@ -105,6 +106,14 @@ fn settle(loaded: Outcome, files: &[PathBuf], report: &Report) -> Option<Everyth
                 file.display()
             ),
             "correct the key at its top, or give --config-prefix if it is another",
+        )]);
+        return None;
+    }
+    if loaded.is_all_default() {
+        report.add([Finding::failure(
+            check,
+            "there is none: no file and no variable of the environment sets anything, so there was nothing to look at",
+            "name the files that the service reads (--config), or run it with the environment of the service",
         )]);
         return None;
     }

@@ -131,10 +131,11 @@ fn what_the_configuration_alone_shows_is_named() {
 }
 
 #[test]
-fn nobody_is_configured_and_nobody_is_asked() {
+fn nobody_is_configured_and_nobody_is_asked_which_is_not_called_sound() {
     let estate = Estate::start();
     let found = estate.doctor("hallpass: { service: { name: alone } }");
-    found.is(0, &[]);
+    let part = "it names nothing to look at";
+    found.is(0, &[("configuration", "warning", part)]);
     for name in [
         "token-endpoint",
         "clock",
@@ -143,6 +144,24 @@ fn nobody_is_configured_and_nobody_is_asked() {
         "redis",
     ] {
         assert_eq!(found.outcome(name), "skipped", "{name}: {found}");
+    }
+    let file = estate.path().join("service.yaml");
+    let outcome = run(&["doctor", "--config", file.to_str().unwrap()]);
+    let last = outcome.stdout.lines().last();
+    let expected = "nothing failed, but it was NOT tried: configuration";
+    assert_eq!(last, Some(expected), "{outcome:?}");
+}
+
+#[test]
+fn without_any_configuration_there_is_nothing_to_be_sound() {
+    let part = "there was nothing to look at";
+    Diagnosis::of(&[]).is(64, &[("configuration", "failure", part)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.yaml");
+    for text in ["hallpass: {}\n", "hallpass:\n"] {
+        fs::write(&file, text).unwrap();
+        let found = Diagnosis::of(&["--config", file.to_str().unwrap()]);
+        found.is(64, &[("configuration", "failure", part)]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::peers::{changing, saying};
+use super::peers::{changing, saying, silent};
 use super::rig::{Estate, closed_port};
 use hallpass::token::{Algorithm, JwkSet, SigningKey};
 
@@ -153,4 +153,35 @@ fn a_cache_that_holds_old_keys_is_warned_of() {
             "gives out a set that is 100000 s old",
         )],
     );
+}
+
+#[test]
+fn an_issuer_that_is_trusted_and_does_not_give_its_keys_is_named() {
+    let estate = Estate::start();
+    let issuer = |keys: &str| {
+        format!(
+            "hallpass:\n  issuer:\n    listen: 127.0.0.1:0\n    store: /nowhere/hallpass.db\n    trusted-issuers:\n      \
+             - {{ name: partner, issuer: 'https://partner.example', {keys} }}\n"
+        )
+    };
+    let good = format!("jwks-url: '{}'", estate.issuer.url("/oauth2/jwks"));
+    let no_store = ("store", "warning", "is not there yet");
+    estate.doctor(&issuer(&good)).is(0, &[no_store]);
+    let silent = format!("jwks-url: 'http://{}/jwks'", silent());
+    let closed = format!("jwks-url: 'http://127.0.0.1:{}/jwks'", closed_port());
+    let nowhere = format!("jwks-url: '{}'", estate.issuer.url("/oauth2/keys"));
+    for (keys, part) in [
+        (silent.as_str(), "partner, http://127.0.0.1:"),
+        (&silent, "no response within"),
+        (&closed, "the connection failed"),
+        (&nowhere, "the response has the status 404"),
+        ("jwks-file: absent.json", "the key file cannot be read"),
+        (
+            &format!("{good}, tls: {{ ca-file: absent.pem }}"),
+            "absent.pem",
+        ),
+    ] {
+        let found = estate.doctor_within(&issuer(keys), "10");
+        found.is(65, &[("key-set", "failure", part), no_store]);
+    }
 }

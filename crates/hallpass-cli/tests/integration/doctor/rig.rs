@@ -163,6 +163,22 @@ impl Diagnosis {
         assert_eq!(self.said["sound"], !has_failed, "{self}");
     }
 
+    /// One check is so, and says this; others may be as they like.
+    #[track_caller]
+    pub(super) fn has(&self, name: &str, outcome: &str, part: &str) {
+        assert_eq!(self.outcome(name), outcome, "{self}");
+        let checks = self.said["checks"].as_array().unwrap();
+        let check = checks.iter().find(|it| it["name"] == name).unwrap();
+        let mut findings = check["findings"].as_array().unwrap().iter();
+        let says = |it: &Value| it["says"].as_str().unwrap().contains(part);
+        assert!(findings.any(says), "{part}: {self}");
+    }
+
+    pub(super) fn untried(&self) -> Vec<&str> {
+        let untried = self.said["untried"].as_array().unwrap();
+        untried.iter().map(|it| it.as_str().unwrap()).collect()
+    }
+
     /// The outcome of one check.
     pub(super) fn outcome(&self, name: &str) -> &str {
         let checks = self.said["checks"].as_array().unwrap();
