@@ -148,7 +148,7 @@ pub use crate::settings::sources::SourceSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 pub use crate::store::checking::StoreContents;
 pub use crate::store_administration::{
-    StoreReport, StoreStep, backup_store, check_store, migrate_store,
+    InspectedStore, StoreReport, StoreStep, backup_store, check_store, migrate_store,
     migration_plan, restore_store,
 };
 pub use crate::token::refusal::assertion::AssertionRefusal;

@@ -25,6 +25,13 @@ pub struct StoreReport {
     pub contents: StoreContents,
 }
 
+/// A store that was opened to be looked at, in two steps: for who has little time.
+#[derive(Debug)]
+pub struct InspectedStore {
+    store: Store,
+    name: String,
+}
+
 /// A step that the tables of a store go through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -47,14 +54,44 @@ pub async fn check_store(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,
 ) -> Result<StoreReport, Error> {
-    let name = settings.store_name();
-    let looked = Store::look(settings.place(), settings.sealing_keys()).await?;
-    let Some(store) = looked else {
-        return Err(Error::StoreBehind { store: name });
-    };
+    let InspectedStore { store, name } = InspectedStore::open(settings).await?;
     let report = report(&store, name, clock).await;
     store.close().await;
     Ok(report)
+}
+
+impl InspectedStore {
+    /// Opens what is there, by its sealing key. Other processes that open it wait for this alone, not for what is read afterwards.
+    ///
+    /// # Errors
+    /// Those of [`check_store`].
+    pub async fn open(settings: &IssuerSettings) -> Result<Self, Error> {
+        let name = settings.store_name();
+        let looked = Store::look(settings.place(), settings.sealing_keys()).await?;
+        match looked {
+            Some(store) => Ok(Self { store, name }),
+            None => Err(Error::StoreBehind { store: name }),
+        }
+    }
+
+    /// As [`check_store`] where there are `most` rows or fewer; `None` where there are more, of which none is read. While a file is read nobody
+    /// can write into it, and an issuer that runs has no patience for that: one with ten thousand rows is read in a moment.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn report_of_at_most(
+        self,
+        most: u32,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Option<StoreReport>, Error> {
+        let Self { store, name } = self;
+        let report = match store.has_more_rows_than(most).await? {
+            true => None,
+            false => Some(report(&store, name, clock).await),
+        };
+        store.close().await;
+        Ok(report)
+    }
 }
 
 /// All that `store`, which is called `name`, holds, and what is wrong with that.

@@ -1,9 +1,12 @@
 //! A store looked at as a whole: what stands in it, and what is wrong with that. Nothing is changed.
 
 use hallpass_token::UnixTime;
+use sqlx::AssertSqlSafe;
 
 use super::Store;
+use super::dump::TABLES;
 use super::known_revocations::StoredRevocations;
+use super::query::query_as;
 use super::refresh_families::KnownFamilies;
 use crate::error::Error;
 
@@ -28,6 +31,23 @@ pub struct StoreContents {
 }
 
 impl Store {
+    /// Whether all its tables together have more rows than this. No more of them are counted.
+    pub(crate) async fn has_more_rows_than(&self, most: u32) -> Result<bool, Error> {
+        let (mut transaction, mut rows) = (self.begin().await?, 0);
+        for table in TABLES {
+            let limit = u64::from(most) + 1;
+            let some =
+                format!("select count(*) from (select 1 from {table} limit {limit}) as counted");
+            let some = query_as(AssertSqlSafe(some));
+            let counted: Result<Option<(i64,)>, _> = some.fetch_optional(&mut transaction).await;
+            let counted = counted.map_err(|source| self.failed(source))?;
+            rows += counted.map_or(0, |(count,)| count);
+        }
+        let ended = transaction.rollback().await;
+        ended.map_err(|source| self.failed(source))?;
+        Ok(rows > i64::from(most))
+    }
+
     /// Reads everything, opens what is sealed, and holds all rows against their seals.
     pub(crate) async fn contents(&self, now: UnixTime) -> StoreContents {
         let mut contents = StoreContents::default();

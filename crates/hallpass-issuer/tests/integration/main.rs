@@ -27,6 +27,7 @@ mod foreign;
 mod golden;
 mod harness;
 mod import;
+mod inspected_store;
 #[path = "../../../../tests/leaks/kept.rs"]
 mod kept;
 mod key_life;

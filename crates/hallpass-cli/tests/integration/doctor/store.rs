@@ -37,3 +37,19 @@ fn a_database_of_an_issuer_that_does_not_respond_is_named() {
     let found = estate.doctor(&database);
     found.is(65, &[("store", "failure", "respond")]);
 }
+
+#[test]
+fn a_store_that_another_process_opens_is_not_called_broken() {
+    let estate = Estate::start();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("hallpass.db");
+    let at = store.to_str().unwrap();
+    assert_eq!(Running::start(folder.path(), &[]).stop(), 0);
+    let lock = std::fs::File::open(format!("{at}.lock")).unwrap();
+    lock.lock().unwrap();
+    let found = estate.doctor_within(&issuer(at, ""), "5");
+    found.is(0, &[("store", "warning", "it is not opened in time")]);
+    assert_eq!(found.untried(), ["store"]);
+    drop(lock);
+    estate.doctor(&issuer(at, "")).is(0, &[]);
+}
