@@ -122,8 +122,9 @@ impl Dialer {
         let reached =
             reached.map_err(|_| RedisError::connecting(address, &RedisError::TimedOut))?;
         let (info, stream) = reached.map_err(|error| RedisError::connecting(address, &error))?;
+        let left = end.saturating_duration_since(Instant::now());
         let greeted = timeout_at(end, self.greet((address, stream), &info, config, bounds)).await;
-        greeted.map_err(|_| RedisError::Stalled(address.clone()))?
+        greeted.map_err(|_| silent(address, left, self.limit))?
     }
 
     async fn greet(
@@ -152,6 +153,15 @@ impl Dialer {
             .map_err(failed)?;
         let stream = Bounded::new(stream, bounds);
         Connection::over(stream, address, Some(trusted), info, config).await
+    }
+}
+
+/// What is said of a server that has taken a connection and did not say a word in the time that was `left` of `limit`. Where the connection
+/// itself took most of that it is the way there that is slow, and nobody shall look at the server.
+fn silent(address: &NodeAddress, left: Duration, limit: Duration) -> RedisError {
+    match left < limit / 2 {
+        true => RedisError::connecting(address, &RedisError::TimedOut),
+        false => RedisError::Stalled(address.clone()),
     }
 }
 
@@ -317,5 +327,21 @@ impl fmt::Debug for Login {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Connection").field(self.address()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_was_left_no_time_is_not_called_one_that_hangs() {
+        let address = "redis.example:6379".parse().unwrap();
+        let of = |left| {
+            let (left, limit) = (Duration::from_millis(left), Duration::from_secs(1));
+            matches!(silent(&address, left, limit), RedisError::Stalled(_))
+        };
+        assert!(of(990) && of(500));
+        assert!(!of(499) && !of(0));
     }
 }

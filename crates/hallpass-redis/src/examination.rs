@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_tls::{ClientTls, TlsMetrics};
+use hallpass_tls::{ClientTls, ClientTlsSettings, TlsMetrics};
 use redis::Cmd;
 use tokio::time::{Instant, timeout};
 
@@ -25,8 +25,10 @@ const PINGS: usize = 5;
 const RESPONSE_LIMIT: Duration = Duration::from_millis(500);
 /// How long the key that is written to try it stays where it cannot be deleted.
 const PROBE_MILLIS: u64 = 5_000;
-/// Servers that are asked; a cluster may have more primaries.
+/// Servers that are asked and written to; a cluster may have more primaries.
 const MAX_ASKED: usize = 16;
+/// Keys that are thought of until each primary has one of them: of a primary with a single slot one is found nearly always.
+const MAX_KEYS: u32 = 100_000;
 
 /// What servers of Redis say of themselves, and how they respond. Nothing of it is a secret.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,8 @@ pub struct RedisNeeds {
 /// A command that a server did not do.
 #[derive(Clone, Debug)]
 pub struct UnableCommand {
+    /// The primary of a cluster that has the key; `None` in another form of Redis.
+    pub primary: Option<NodeAddress>,
     /// Its name.
     pub command: &'static str,
     /// The key that it was about; no secret.
@@ -125,13 +129,20 @@ impl ClusterCoverage {
 
 /// Connects as a service with these settings does, and looks at what it finds: it pings, and asks for `ROLE` and `INFO`, sentinels for the
 /// primary, a cluster for its slots. Where the service [needs](RedisNeeds) to write it writes one key of its own, `<key-prefix>probe`, which ends
-/// after 5 s, and deletes it; it reads no key. It ends within some seconds: each connection has `connect_timeout`, each response 500 ms.
+/// after 5 s, and deletes it; in a cluster one for each primary, of 16 at most, such as `<key-prefix>probe-3`. It reads no key. It ends within some seconds: each connection has `connect_timeout`, each response 500 ms.
 pub async fn examine(settings: &RedisSettings, needs: &RedisNeeds) -> RedisExamination {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let load = |files| ClientTls::load(files, Arc::clone(&clock), &TlsMetrics::default());
-    let dialer = match settings.tls.as_ref().map(load).transpose() {
-        Ok(tls) => Dialer::new(settings, tls),
-        Err(error) => return failed(RedisError::Tls(Arc::new(error))),
+    let files = settings.tls.clone();
+    let load = move |files: &ClientTlsSettings| {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        ClientTls::load(files, clock, &TlsMetrics::default())
+    };
+    // On a thread of its own: a disk may have stalled, or a pipe.
+    let loaded = tokio::task::spawn_blocking(move || files.as_ref().map(load).transpose()).await;
+    let dialer = match loaded {
+        Ok(Ok(tls)) => Dialer::new(settings, tls),
+        Ok(Err(error)) => return failed(RedisError::Tls(Arc::new(error))),
+        // The runtime is ending.
+        Err(_) => return failed(RedisError::TimedOut),
     };
     let plan = Plan::new(settings, dialer.clone());
     let prefix = &settings.key_prefix;
@@ -174,32 +185,75 @@ async fn is_taken_elsewhere(settings: &RedisSettings, dialer: Dialer) -> bool {
     settings.database != 0 && Plan::new(&first, dialer).connect(None).await.is_ok()
 }
 
-/// What a token goes through, with a key that ends by itself should it not be deleted.
+/// What a token goes through, at each server that a token may be kept by.
 async fn try_commands(routes: &Routes, prefix: &str, needs: &RedisNeeds) -> Vec<UnableCommand> {
-    let mut tried: Vec<(&'static str, String, Cmd)> = Vec::new();
-    if needs.writes {
-        let key = format!("{prefix}probe");
-        let mut set = redis::cmd("SET");
-        set.arg(&key).arg(1).arg("PX").arg(PROBE_MILLIS);
-        let mut get = redis::cmd("GETRANGE");
-        get.arg(&key).arg(0).arg(0);
-        let mut delete = redis::cmd("DEL");
-        delete.arg(&key);
-        let commands = [("SET", set), ("GETRANGE", get), ("DEL", delete)];
-        tried.extend(commands.map(|(name, command)| (name, key.clone(), command)));
-    }
-    for key in &needs.looks_for {
+    let written = match needs.writes {
+        true => probe_keys(routes, prefix),
+        false => Vec::new(),
+    };
+    let written = written.iter().map(|key| (key, writing(key)));
+    let asked = needs.looks_for.iter().map(|key| {
         let mut exists = redis::cmd("EXISTS");
         exists.arg(key);
-        tried.push(("EXISTS", key.clone(), exists));
+        (key, vec![("EXISTS", exists)])
+    });
+    let tried = written.chain(asked);
+    let tried = tried.map(|(key, commands)| try_with(routes, key, commands));
+    join_all(tried).await.into_iter().flatten().collect()
+}
+
+/// With a key that ends by itself should it not be deleted.
+fn writing(key: &str) -> Vec<(&'static str, Cmd)> {
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(1).arg("PX").arg(PROBE_MILLIS);
+    let mut get = redis::cmd("GETRANGE");
+    get.arg(key).arg(0).arg(0);
+    let mut delete = redis::cmd("DEL");
+    delete.arg(key);
+    vec![("SET", set), ("GETRANGE", get), ("DEL", delete)]
+}
+
+/// `<prefix>probe`; in a cluster a key for each primary, with a number behind it where that one is another's.
+fn probe_keys(routes: &Routes, prefix: &str) -> Vec<String> {
+    let first = format!("{prefix}probe");
+    let Routes::Cluster(cluster) = routes else {
+        return vec![first];
+    };
+    let primaries: BTreeSet<_> = cluster.ranges().map(|(_, primary)| primary).collect();
+    let mut without = primaries;
+    without.retain(|it| cluster.is_connected_to(it));
+    let more = (1..MAX_KEYS).map(|number| format!("{prefix}probe-{number}"));
+    let mut keys = Vec::new();
+    for key in std::iter::once(first).chain(more) {
+        if without.is_empty() || keys.len() >= MAX_ASKED {
+            break;
+        }
+        let primary = cluster.primary_of(key.as_bytes());
+        if primary.is_some_and(|it| without.remove(it)) {
+            keys.push(key);
+        }
     }
+    keys
+}
+
+/// One after the other, as a service does.
+async fn try_with(
+    routes: &Routes,
+    key: &str,
+    commands: Vec<(&'static str, Cmd)>,
+) -> Vec<UnableCommand> {
+    let primary = match routes {
+        Routes::One(_) => None,
+        Routes::Cluster(cluster) => cluster.primary_of(key.as_bytes()).cloned(),
+    };
     let mut unable = Vec::new();
-    for (command, key, built) in tried {
+    for (command, built) in commands {
         let called = timeout(RESPONSE_LIMIT, routes.call(key.as_bytes(), &built)).await;
         if let Err(error) = called.unwrap_or(Err(RedisError::TimedOut)) {
             unable.push(UnableCommand {
+                primary: primary.clone(),
                 command,
-                key,
+                key: key.to_owned(),
                 error,
             });
         }

@@ -95,15 +95,8 @@ impl ClusterRoutes {
 
     /// One command about `key`, sent to the node that has it; once more, if that node names another one.
     pub(crate) async fn call(&self, key: &[u8], command: &Cmd) -> Result<Value, RedisError> {
-        let slot = slot_of(key);
-        let has_slot = |range: &&SlotRange| (range.first..=range.last).contains(&slot);
-        let range = self
-            .0
-            .slots
-            .iter()
-            .find(has_slot)
-            .ok_or(RedisError::NoNode)?;
-        let node = self.0.nodes.get(&range.primary).ok_or(RedisError::NoNode)?;
+        let primary = self.primary_of(key).ok_or(RedisError::NoNode)?;
+        let node = self.0.nodes.get(primary).ok_or(RedisError::NoNode)?;
         let refused = match node.call(command).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
@@ -130,6 +123,14 @@ impl ClusterRoutes {
                 Err(refused.into())
             }
         }
+    }
+
+    /// The node that has `key`.
+    pub(crate) fn primary_of(&self, key: &[u8]) -> Option<&NodeAddress> {
+        let slot = slot_of(key);
+        let has_slot = |range: &&SlotRange| (range.first..=range.last).contains(&slot);
+        let range = self.0.slots.iter().find(has_slot);
+        range.map(|range| &range.primary)
     }
 
     /// Notes a node that a slot moves to.

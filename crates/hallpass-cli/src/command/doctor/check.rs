@@ -111,7 +111,7 @@ impl Check {
                 "each file of authorities can be used, and one of them has not ended; the same times as for certificates"
             }
             Self::Listen => {
-                "each address to listen on is one of this machine, and no two of one file are the same"
+                "each address to listen on is one of this machine, and no two of one file want the same port of it (`0.0.0.0` is every address of IPv4, `[::]` every one)"
             }
             Self::TokenEndpoint => {
                 "`internal-token.token-url` is reached, every instance of it behind `lb://`: its name, a connection, TLS"
@@ -129,7 +129,7 @@ impl Check {
                 "tokens live longer than `refresh-ahead-seconds`, and as long as `cache-expire-seconds`"
             }
             Self::KeySet => {
-                "the keys of each issuer of `security` are there, from its address or file, and can be used"
+                "the keys of each issuer of `security`, and of each of `issuer.trusted-issuers`, are there, from its address or file, and can be used"
             }
             Self::KeySetAge => {
                 "no cache on the way holds an old set (`Age` against `Cache-Control`), and it may be held for no longer than an hour"
@@ -148,7 +148,7 @@ impl Check {
                 "a resource server with these settings accepts one of them: signature, type, times"
             }
             Self::Redis => {
-                "each server is reached, takes the password, responds within half of `redis.timeout`, has the database, and does what is asked of it: `SET`, `GETRANGE`, `DEL` where tokens or quotas are kept, `EXISTS` for a blacklist"
+                "each server is reached, takes the password, responds within half of `redis.timeout`, has the database, and does what is asked of it: `SET`, `GETRANGE`, `DEL` where tokens or quotas are kept, `EXISTS` for a blacklist; in a cluster each primary does, of 16 at most"
             }
             Self::RedisTopology => {
                 "it is a primary; the sentinels know it and agree; every slot of a cluster has a primary that is reached; there are replicas"

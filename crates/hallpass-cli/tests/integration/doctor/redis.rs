@@ -267,6 +267,44 @@ fn a_cluster_without_all_its_slots_and_one_that_is_taken_for_a_server_are_named(
 }
 
 #[test]
+fn each_primary_of_a_cluster_is_written_to() {
+    let estate = Estate::start();
+    let node = || Server::start(&["--cluster-enabled", "yes"]);
+    let Some(nodes) = node().zip(node()) else {
+        return;
+    };
+    let nodes = [nodes.0, nodes.1];
+    nodes[0].cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+    nodes[1].cli(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+    let second = nodes[1].port.to_string();
+    nodes[0].cli(&["CLUSTER", "MEET", "127.0.0.1", &second]);
+    for node in &nodes {
+        until("the cluster is one", || {
+            let info = node.cli(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_size:2")
+        });
+    }
+    let section = format!(
+        "redis: {{ cluster: {{ nodes: ['127.0.0.1:{}'] }} }}",
+        nodes[0].port
+    );
+    let no_replica = ("redis-topology", "warning", "has no replica");
+    looked(&estate, &estate.and(&section)).is(0, &[no_replica]);
+    for node in &nodes {
+        node.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+        let found = looked(&estate, &estate.and(&section));
+        let part = format!(
+            "the primary 127.0.0.1:{} of the cluster: it refuses writes",
+            node.port
+        );
+        found.is(65, &[("redis", "failure", &part), no_replica]);
+        node.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+        // Nothing is left of it.
+        assert_eq!(node.cli(&["DBSIZE"]).trim(), "0");
+    }
+}
+
+#[test]
 fn sentinels_that_are_away_or_know_no_such_primary_are_named() {
     let estate = Estate::start();
     let Some(primary) = Server::start(&["--repl-diskless-sync-delay", "0"]) else {

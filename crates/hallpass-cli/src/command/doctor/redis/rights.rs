@@ -32,11 +32,15 @@ fn is_of_the_server(error: &RedisError) -> bool {
 
 fn says(settings: &RedisSettings, unable: &UnableCommand) -> String {
     let UnableCommand {
+        primary,
         command,
         key,
         error,
     } = unable;
-    let server = form(settings);
+    let server = match primary {
+        Some(primary) => format!("the primary {primary} of the cluster"),
+        None => form(settings),
+    };
     match error {
         RedisError::Refused { code } => match &**code {
             "NOPERM" => format!("{server}: the user may not {command} the key `{key}` (NOPERM)"),
