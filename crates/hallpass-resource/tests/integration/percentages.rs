@@ -1,5 +1,8 @@
 //! Enforcement for a percentage of the callers, and who would be denied by name.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hallpass_config::Percent;
 use hallpass_resource::{Mode, RouteRule, Rule, SecuritySettings};
 use http::Request;
@@ -239,6 +242,27 @@ async fn the_metrics_say_which_service_this_is_and_which_process() {
     assert_ne!(began, says(&other));
     one.server.apply(&SecuritySettings::default()).unwrap();
     assert_eq!(says(&one), began, "a reload starts no process");
+}
+
+/// A roll-out that asks during a reload must not take the instance for one that does not say who it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_during_a_reload_is_told_which_service_this_is() {
+    let (app, _) = start(100).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (server, until) = (app.server.clone(), Arc::clone(&is_over));
+    let reloading = tokio::task::spawn_blocking(move || {
+        while !until.load(Ordering::Relaxed) {
+            server.apply(&SecuritySettings::default()).unwrap();
+        }
+    });
+    let says = || {
+        app.metrics_text()
+            .contains("hallpass_verifier_info{audience=\"shop\"")
+    };
+    let always = (0..2_000).all(|_| says());
+    is_over.store(true, Ordering::Relaxed);
+    reloading.await.unwrap();
+    assert!(always);
 }
 
 /// What was watched by other rules says nothing about these.
