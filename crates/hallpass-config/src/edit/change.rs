@@ -37,7 +37,10 @@ pub(super) fn change(
     (value, after): (&str, Option<&[Segment]>),
 ) -> Result<Change, EditError> {
     match places(document, path).as_slice() {
-        [one] => replace(one, value),
+        [one] => {
+            let written = text.get(one.range.clone()).unwrap_or_default();
+            replace(one, &quoted(value, quote_of(written)))
+        }
         [] => {
             let lengths = (0..path.len()).rev();
             let mut parents =
@@ -47,9 +50,45 @@ pub(super) fn change(
                 .ok_or(EditError::NotInPlace)?;
             let (_, rest) = path.split_at(length);
             let after = after.and_then(|after| after.get(length..));
-            within(text, &parents, rest, (value, after))
+            let first = first_key(document).and_then(|it| text.get(it.clone()));
+            let quote = first.and_then(quote_of);
+            within(text, &parents, rest, (value, after, quote))
         }
         _ => Err(EditError::Several),
+    }
+}
+
+/// What a text is quoted with. Only where its end is quoted too: a text may begin with a quote by itself.
+fn quote_of(written: &str) -> Option<char> {
+    let quote = written
+        .chars()
+        .next()
+        .filter(|it| ['"', '\''].contains(it))?;
+    (written.len() > 1 && written.ends_with(quote)).then_some(quote)
+}
+
+/// The value in these quotes, which a JSON text cannot do without. One that has quotes or is no single value stays as it is.
+fn quoted(value: &str, quote: Option<char>) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+    match quote {
+        Some(quote) if !value.is_empty() && value.chars().all(is_plain) => {
+            format!("{quote}{value}{quote}")
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// A new value where keys are quoted: in JSON a text is, a number is not.
+fn new_value(value: &str, quote: Option<char>) -> String {
+    let is_bare = value.parse::<u64>().is_ok() || ["true", "false", "null"].contains(&value);
+    quoted(value, quote.filter(|_| !is_bare))
+}
+
+/// How the whole text writes its keys.
+fn first_key(document: &Spot) -> Option<&Range<usize>> {
+    match &document.what {
+        What::Map { pairs, .. } => pairs.first().map(|pair| &pair.key_range),
+        _ => None,
     }
 }
 
@@ -99,11 +138,11 @@ fn within(
     text: &str,
     parents: &[&Spot],
     rest: &[Segment],
-    (value, after): (&str, Option<&[Segment]>),
+    (value, after, quote): (&str, Option<&[Segment]>, Option<char>),
 ) -> Result<Change, EditError> {
     for parent in parents {
         if let What::Map { is_flow, pairs } = &parent.what {
-            let entry = entry(rest, value, pairs).ok_or(EditError::NotInPlace)?;
+            let entry = entry(rest, (value, quote), pairs).ok_or(EditError::NotInPlace)?;
             let sibling = after.and_then(|after| sibling(pairs, after));
             return match is_flow {
                 true => Ok(in_flow(parent, pairs, sibling, &entry)),
@@ -116,12 +155,18 @@ fn within(
         .iter()
         .find(is_nothing)
         .ok_or(EditError::NotAValue)?;
-    let entry = entry(rest, value, &[]).ok_or(EditError::NotInPlace)?;
+    let entry = entry(rest, (value, quote), &[]).ok_or(EditError::NotInPlace)?;
     replace(nothing, &format!("{{ {entry} }}"))
 }
 
-/// `key: value`; of several steps in the way that the neighbours are written in.
-fn entry(rest: &[Segment], value: &str, neighbours: &[Pair]) -> Option<String> {
+/// `key: value`; of several steps in the way that the neighbours are written in, with quotes where keys have them.
+fn entry(
+    rest: &[Segment],
+    (value, quote): (&str, Option<char>),
+    neighbours: &[Pair],
+) -> Option<String> {
+    let value = new_value(value, quote);
+    let name = |key: &str| quoted(key, quote);
     let names: Option<Vec<&str>> = rest
         .iter()
         .map(|segment| match segment {
@@ -134,11 +179,11 @@ fn entry(rest: &[Segment], value: &str, neighbours: &[Pair]) -> Option<String> {
         .iter()
         .any(|pair| key_path::parse(&pair.key).len() > 1);
     if is_dotted {
-        return Some(format!("{}: {value}", names.join(".")));
+        return Some(format!("{}: {value}", name(&names.join("."))));
     }
     let (last, outer) = names.split_last()?;
-    let inner = format!("{last}: {value}");
-    let wrap = |inner: String, name: &&str| format!("{name}: {{ {inner} }}");
+    let inner = format!("{}: {value}", name(last));
+    let wrap = |inner: String, key: &&str| format!("{}: {{ {inner} }}", name(key));
     Some(outer.iter().rev().fold(inner, wrap))
 }
 

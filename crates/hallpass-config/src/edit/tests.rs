@@ -15,7 +15,7 @@ fn a_value_is_changed_in_its_place_and_all_else_stays_as_it_stands() {
     for (before, after) in [
         (
             "# ours\r\nhallpass:\r\n  security:\r\n    internal-jwt:\r\n      mode:   'report'   # why\r\n\r\n      jwks-url: x\r\n",
-            "# ours\r\nhallpass:\r\n  security:\r\n    internal-jwt:\r\n      mode:   enforce   # why\r\n      enforce-percent: 10\r\n\r\n      jwks-url: x\r\n",
+            "# ours\r\nhallpass:\r\n  security:\r\n    internal-jwt:\r\n      mode:   'enforce'   # why\r\n      enforce-percent: 10\r\n\r\n      jwks-url: x\r\n",
         ),
         (
             "hallpass: { security: { internalJwt: { mode: report, jwks-url: 'x' } } } # all",
@@ -23,7 +23,7 @@ fn a_value_is_changed_in_its_place_and_all_else_stays_as_it_stands() {
         ),
         (
             "hallpass.security.internal-jwt.mode: \"report\"\nhallpass.service.name: a",
-            "hallpass.security.internal-jwt.mode: enforce\nhallpass.security.internal-jwt.enforce-percent: 10\nhallpass.service.name: a",
+            "hallpass.security.internal-jwt.mode: \"enforce\"\nhallpass.security.internal-jwt.enforce-percent: 10\nhallpass.service.name: a",
         ),
         (
             "other: &a { x: 1 }\n---\nhallpass:\n    security:\n        internal-jwt:\n            enforce-percent: 50 # half\n            routes: [{ path: /a, mode: report }]\n",
@@ -51,6 +51,41 @@ fn a_value_is_changed_in_its_place_and_all_else_stays_as_it_stands() {
         ),
     ] {
         assert_eq!(changed(before, &values), after, "{before}");
+    }
+}
+
+/// A document in Nacos may be JSON, which others read by a parser of JSON.
+#[test]
+fn json_stays_json() {
+    let values = [(MODE, "enforce"), (PERCENT, "10")];
+    for (before, after) in [
+        (
+            r#"{ "hallpass": { "security": { "internal-jwt": { "mode": "report", "issuer": "a" } } } }"#,
+            r#"{ "hallpass": { "security": { "internal-jwt": { "mode": "enforce", "enforce-percent": 10, "issuer": "a" } } } }"#,
+        ),
+        (
+            "{\n  \"hallpass\": {\n    \"service\": { \"name\": \"a\" }\n  }\n}\n",
+            "{\n  \"hallpass\": {\n    \"security\": { \"internal-jwt\": { \"mode\": \"enforce\", \"enforce-percent\": 10 } }, \"service\": { \"name\": \"a\" }\n  }\n}\n",
+        ),
+        (
+            r#"{"hallpass":{"security":{"internal-jwt":{}}}}"#,
+            r#"{"hallpass":{"security":{"internal-jwt":{ "mode": "enforce", "enforce-percent": 10 }}}}"#,
+        ),
+        (
+            r#"{"hallpass.security.internal-jwt.enforce-percent": 50, "x": "1"}"#,
+            r#"{"hallpass.security.internal-jwt.mode": "enforce", "hallpass.security.internal-jwt.enforce-percent": 10, "x": "1"}"#,
+        ),
+        (
+            r#"{"hallpass": {"security": {"internal-jwt": {"mode": "report", "enforce-percent": "1"}}}}"#,
+            r#"{"hallpass": {"security": {"internal-jwt": {"mode": "enforce", "enforce-percent": "10"}}}}"#,
+        ),
+    ] {
+        let after_all = changed(before, &values);
+        assert_eq!(after_all, after, "{before}");
+        assert_eq!(
+            changed(&after_all, &[(MODE, "report"), (MODE, "enforce")]),
+            after
+        );
     }
 }
 

@@ -132,7 +132,7 @@ fn a_placeholder_is_replaced_on_the_way_back_and_not_shown() {
     let (next, changes) = now.at(Step::Report).unwrap();
     assert_eq!(
         next.text().expose(),
-        "hallpass: { security: { internal-jwt: { mode: report } } }"
+        "hallpass: { security: { internal-jwt: { mode: 'report' } } }"
     );
     assert_eq!(changes[0].before.as_deref(), Some("(something else)"));
 }
