@@ -3,6 +3,7 @@
 mod acceptance;
 mod arguments;
 mod configured;
+mod denials;
 mod documents;
 mod estate;
 mod file;

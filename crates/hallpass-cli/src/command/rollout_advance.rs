@@ -14,8 +14,8 @@ use crate::runtime;
 /// Take the next step of a roll-out, if it is safe
 ///
 /// Writes the next step of the plan into the configuration of a service, in its place, and waits until all of its instances say that they are at it. Nothing
-/// is written while somebody would be denied who is not accepted, an instance cannot be asked or is at another step, or the step before was not watched long
-/// enough. Without SERVICE: first every service is brought to `report`, which denies nobody, then one after the other goes its way. Each change is a line of
+/// is written while somebody would be denied who is not accepted, an instance cannot be asked or is at another step, the step before was not watched long
+/// enough, or more calls are denied since it than before. Without SERVICE: first every service is brought to `report`, which denies nobody, then one after the other goes its way. Each change is a line of
 /// the change record; the end of a phase (`report`, the percentages, `enforce`) leaves an acceptance report. Exit code 0: done; 65: it is not safe, and nothing
 /// was written; 1: it failed, or not all instances took it in time.
 #[derive(Args, Debug)]
@@ -28,6 +28,9 @@ pub(crate) struct RolloutAdvance {
     /// Who does this, for the record; default: the user of this process.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    /// Also when more calls are denied since the last step than before it.
+    #[arg(long)]
+    despite_denials: bool,
 }
 
 impl RolloutAdvance {
@@ -38,7 +41,13 @@ impl RolloutAdvance {
                 output::print_line("nothing is left to do")?;
                 return Ok(Exit::Ok);
             };
-            let view = estate.view(service).await?;
+            let mut view = estate.view(service).await?;
+            if self.despite_denials
+                && let Some(jump) = view.jump.take()
+            {
+                view.verdict.why_not.retain(|it| *it != jump);
+                view.verdict.notes.push(jump);
+            }
             if !view.verdict.is_safe() {
                 let mut lines = vec![format!("{}: not safe to go on", service.name)];
                 lines.extend(view.verdict.why_not.iter().map(|it| format!("  {it}")));

@@ -28,8 +28,12 @@ pub(crate) async fn fetch(
     limit: Duration,
 ) -> Result<Fetched, String> {
     let fetched = tokio::time::timeout(limit, fetch_in_time(transport, url)).await;
-    fetched
-        .unwrap_or_else(|_elapsed| Err(format!("no response within {} seconds", limit.as_secs())))
+    fetched.unwrap_or_else(|_elapsed| {
+        Err(format!(
+            "no response within {} seconds",
+            limit.as_secs_f32()
+        ))
+    })
 }
 
 async fn fetch_in_time(transport: HttpTransport, url: &str) -> Result<Fetched, String> {

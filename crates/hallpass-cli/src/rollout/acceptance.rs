@@ -34,10 +34,12 @@ pub(crate) struct Acceptance<'a> {
 
 /// Calls, counted over all instances.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Calls {
-    allowed: u64,
-    denied: BTreeMap<String, u64>,
-    would_deny: BTreeMap<String, u64>,
+pub(super) struct Calls {
+    pub(super) allowed: u64,
+    pub(super) denied: BTreeMap<String, u64>,
+    pub(super) would_deny: BTreeMap<String, u64>,
+    /// How often an instance was started anew meanwhile: what it had counted since it was asked before is in none of these numbers.
+    restarts: u64,
 }
 
 impl Acceptance<'_> {
@@ -114,6 +116,13 @@ impl Acceptance<'_> {
                 "| passed, and would be denied | {caller} | {reason} | {times} |"
             );
         }
+        if calls.restarts > 0 {
+            let _ = writeln!(
+                text,
+                "\n**The numbers are incomplete**: instances were started anew {} times, and what each had counted since it was asked before is lost.",
+                calls.restarts
+            );
+        }
         text.push_str("\nOf these instances:\n\n");
         for it in self.seen {
             let step = it.step.as_deref().unwrap_or("not asked");
@@ -160,9 +169,9 @@ impl Acceptance<'_> {
 }
 
 impl Calls {
-    /// What was counted from the first of these snapshots to the last; with one alone, since the instances were started. A counter that
-    /// has fallen began anew.
-    fn between<'s>(snapshots: impl Iterator<Item = &'s [Seen]>) -> Self {
+    /// What was counted from the first of these snapshots to the last; with one alone, since the instances were started. The counters of another
+    /// process, or one that has fallen, began anew.
+    pub(super) fn between<'s>(snapshots: impl Iterator<Item = &'s [Seen]>) -> Self {
         let snapshots: Vec<_> = snapshots.filter(|it| !it.is_empty()).collect();
         let mut calls = Self::default();
         let mut last = BTreeMap::<&str, &Seen>::new();
@@ -181,7 +190,8 @@ impl Calls {
     }
 
     fn add(&mut self, before: &Seen, after: &Seen) {
-        let has_begun_anew = after.allowed < before.allowed;
+        let has_begun_anew = after.allowed < before.allowed || after.is_of_other_process(before);
+        self.restarts += u64::from(has_begun_anew);
         let none = Seen::default();
         let before = if has_begun_anew { &none } else { before };
         self.allowed += grown(before.allowed, after.allowed);

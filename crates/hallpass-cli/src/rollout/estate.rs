@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::arguments::{RolloutArguments, by};
 use super::configured::{Configured, Written};
+use super::denials;
 use super::documents::{Documents, Kept};
 use super::instances::{self, Instance};
 use super::plan::{Plan, PlannedService};
@@ -48,6 +49,8 @@ pub(crate) struct View<'e> {
     pub(crate) next: Option<Step>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) verdict: Verdict,
+    /// The one of its reasons that whoever goes on may leave aside.
+    pub(crate) jump: Option<String>,
 }
 
 /// What became of a step that was written.
@@ -150,12 +153,18 @@ impl Estate {
         let next = configured.step().and_then(|step| self.plan.after(step));
         let watch_seconds = self.plan.watch_seconds(next);
         let counts_seconds = self.plan.counts_seconds(next);
-        let instances = self.ask(service, watch_seconds, counts_seconds).await;
+        let windows = (watch_seconds, counts_seconds);
+        let instances = self.ask(service, windows, None).await;
         let terms = (watch_seconds, service.allows_idle);
         let mut verdict = Verdict::of(configured, next, &instances, terms);
         let names = self.plan.services.iter().map(|it| it.name.as_str());
         let others = names.filter(|name| *name != service.name);
         verdict.placed(&service.name, others, &instances);
+        let seen: Vec<_> = instances.iter().map(Instance::seen).collect();
+        // Nothing is written without it, so that it cannot be read is said there.
+        let entries = self.record().readable(&service.name);
+        let jump = denials::jump(&entries, &seen);
+        verdict.why_not.extend(jump.clone());
         Ok(View {
             service,
             kept,
@@ -163,6 +172,7 @@ impl Estate {
             next,
             instances,
             verdict,
+            jump,
         })
     }
 
@@ -170,8 +180,8 @@ impl Estate {
     async fn ask(
         &self,
         service: &PlannedService,
-        window_seconds: u64,
-        counts_seconds: u64,
+        (window_seconds, counts_seconds): (u64, u64),
+        until: Option<Instant>,
     ) -> Vec<Instance> {
         let terms = Terms {
             now: now(),
@@ -180,7 +190,7 @@ impl Estate {
             accepted: service.accepted.clone(),
         };
         match self.transport() {
-            Ok(transport) => instances::ask(transport, &service.metrics, &terms).await,
+            Ok(transport) => instances::ask(transport, &service.metrics, &terms, until).await,
             Err(reason) => {
                 let urls = service.metrics.iter();
                 let unasked = |url: &String| Instance {
@@ -203,7 +213,7 @@ impl Estate {
         let began = Instant::now();
         let mut silences = 0;
         loop {
-            let instances = self.ask(service, 0, 0).await;
+            let instances = self.ask(service, (0, 0), Some(began + limit)).await;
             let names = |holds: &dyn Fn(Option<Step>) -> bool| -> Vec<String> {
                 let these = instances.iter().filter(|it| holds(it.step()));
                 these.map(|it| it.url.clone()).collect()

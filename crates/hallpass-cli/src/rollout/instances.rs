@@ -6,12 +6,15 @@ use std::time::Duration;
 use hallpass::upstream::HttpTransport;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::step::Step;
 use crate::readiness::{Route, Service, Terms, fetch};
 
 /// Longest wait for the metrics of one instance, connecting included.
 const LIMIT: Duration = Duration::from_secs(5);
+/// And however little time is left: each is asked.
+const LEAST: Duration = Duration::from_millis(500);
 /// How far the clocks may be apart, where ages count.
 const MOST_SKEW_SECONDS: u64 = 60;
 /// So many are asked at a time.
@@ -43,6 +46,9 @@ pub(crate) struct Seen {
     /// Why nothing is known of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unreachable: Option<String>,
+    /// The name that its process has made up for itself; empty where it does not say one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) process: String,
     #[serde(default)]
     pub(crate) allowed: u64,
     /// By reason.
@@ -51,6 +57,14 @@ pub(crate) struct Seen {
     /// `CALLER REASON`.
     #[serde(default)]
     pub(crate) would_deny: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    /// Whether it was started anew since `before`, as far as both say who they were.
+    pub(crate) fn is_of_other_process(&self, before: &Self) -> bool {
+        let named = [&self.process, &before.process];
+        named.iter().all(|it| !it.is_empty()) && self.process != before.process
+    }
 }
 
 impl Answer {
@@ -114,6 +128,7 @@ impl Instance {
             }
         };
         seen.step = Some(answer.step.to_string());
+        seen.process.clone_from(&answer.service.identity.process);
         for route in &answer.service.routes {
             seen.allowed += route.allowed;
             for (reason, times) in &route.denied_for {
@@ -135,19 +150,22 @@ fn skew(date: Option<u64>, terms: &Terms) -> Option<String> {
         .then(|| format!("its clock and the one here are {apart} seconds apart"))
 }
 
-/// Asks all of them, in their order.
+/// Asks all of them, in their order. `until`: nobody is waited for after that, if there is such a moment.
 pub(crate) async fn ask(
     transport: &HttpTransport,
     urls: &[String],
     terms: &Terms,
+    until: Option<Instant>,
 ) -> Vec<Instance> {
     let mut instances = Vec::with_capacity(urls.len());
     for some in urls.chunks(AT_A_TIME) {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let limit = left.map_or(LIMIT, |left| left.clamp(LEAST, LIMIT));
         let mut asked = JoinSet::new();
         for (number, url) in some.iter().cloned().enumerate() {
             let (transport, terms) = (transport.clone(), terms.clone());
             asked.spawn(async move {
-                let instance = match fetch(transport, &url, LIMIT).await {
+                let instance = match fetch(transport, &url, limit).await {
                     Ok(fetched) => match skew(fetched.date, &terms) {
                         None => Instance::read(url, fetched.bytes, &terms),
                         Some(reason) => Instance {

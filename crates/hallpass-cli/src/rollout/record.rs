@@ -89,6 +89,11 @@ impl Record {
         Ok(entries)
     }
 
+    /// As many of them as can be read, without a word.
+    pub(crate) fn readable(&self, service: &str) -> Vec<Entry> {
+        self.read(service).map_or_else(|_| Vec::new(), |it| it.0)
+    }
+
     /// And the numbers of the lines that are none, from 1.
     fn read(&self, service: &str) -> Result<(Vec<Entry>, Vec<usize>), String> {
         let (mut entries, mut odd) = (Vec::new(), Vec::new());

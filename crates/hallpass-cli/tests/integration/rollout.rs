@@ -218,6 +218,39 @@ fn the_way_back_needs_no_metrics_and_the_way_forth_needs_all_of_them() {
     );
 }
 
+/// One that hangs takes connections and says nothing: nobody knows whether it denies, and nobody waits for it without an end.
+#[test]
+fn the_way_back_does_not_wait_for_an_instance_that_was_stopped_longer_than_it_says() {
+    let estate = Estate::start("mode: enforce");
+    let metrics = estate.metrics();
+    estate.stop_one("STOP");
+    let clock = SystemClock::new();
+    for (wait, most) in [("2", 2), ("15", 15)] {
+        let begun = clock.monotonic();
+        let back = estate.rollout(&["back", "--wait", wait]);
+        let took = clock.monotonic() - begun;
+        assert_eq!(back.code, 1, "{back:?}");
+        for part in [
+            &*format!("{} cannot be asked, and has not confirmed it", metrics[0]),
+            "1 of 2 instances have not confirmed it",
+        ] {
+            assert!(back.stderr.contains(part), "{part}: {back:?}");
+        }
+        // The other one may need a moment more than the shorter time.
+        let is_told = back.stdout.contains("report at 1 of 2 instances");
+        assert!(is_told || wait == "2", "{back:?}");
+        // For a process that begins and ends on a machine that does much else.
+        assert!(took < Duration::from_secs(most + 2), "{wait}: {took:?}");
+    }
+    estate.stop_one("CONT");
+    let back = estate.rollout(&["back"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(
+        back.stdout.contains("report at 2 of 2 instances"),
+        "{back:?}"
+    );
+}
+
 /// Whatever is wrong with the ways to other services, and with those to the metrics.
 #[test]
 fn the_way_back_asks_only_for_what_it_needs() {

@@ -9,7 +9,7 @@ fn seen(instance: &str, allowed: u64, missing: u64, web: u64) -> Seen {
         allowed,
         denied: BTreeMap::from([("missing".to_owned(), missing)]),
         would_deny: BTreeMap::from([("web missing_token".to_owned(), web)]),
-        unreachable: None,
+        ..Seen::default()
     }
 }
 
@@ -51,6 +51,21 @@ fn calls_are_those_since_the_phase_began_over_all_instances_and_restarts() {
     );
     let alone = Calls::between([last.as_slice()].into_iter());
     assert_eq!(alone.allowed, 158);
+}
+
+/// Counters that have grown past what they were say nothing of a restart; the process does.
+#[test]
+fn an_instance_that_was_started_anew_and_has_served_more_since_is_told_by_its_process() {
+    let of = |process: &str, allowed: u64, missing: u64| Seen {
+        process: process.to_owned(),
+        ..seen("i1", allowed, missing, 0)
+    };
+    let calls = Calls::between([&[of("a", 100, 2)][..], &[of("b", 150, 3)]].into_iter());
+    assert_eq!((calls.allowed, calls.restarts), (150, 1));
+    assert_eq!(calls.denied, BTreeMap::from([("missing".to_owned(), 3)]));
+    // A record of a version before does not say it.
+    let calls = Calls::between([&[of("", 100, 2)][..], &[of("b", 150, 3)]].into_iter());
+    assert_eq!((calls.allowed, calls.restarts), (50, 0));
 }
 
 #[test]
@@ -117,6 +132,7 @@ fn the_report_has_what_operators_sign_for_this_phase_alone() {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(!text.contains("| off |"), "another phase: {text}");
+    assert!(!text.contains("incomplete"), "{text}");
     assert!(
         !text.contains("would be denied |"),
         "all of it was before: {text}"

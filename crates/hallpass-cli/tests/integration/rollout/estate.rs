@@ -12,7 +12,7 @@ use hallpass::clock::{Clock, SystemClock};
 use super::load::one_call;
 use crate::issuer::Running;
 use crate::kept;
-use crate::process::{Outcome, command, run};
+use crate::process::{Outcome, command, run, signal};
 
 const CLIENTS: &str = "hallpass: { issuer: { clients: [
     { client-id: web, client-secret: GoodSecret1234!, audiences: [edge], scopes: [orders.read] } ] } }\n";
@@ -82,6 +82,11 @@ hallpass:
             metrics.join(", ")
         );
         fs::write(self.path("rollout.yaml"), plan).unwrap();
+    }
+
+    /// Sends this signal to the first instance.
+    pub(super) fn stop_one(&self, name: &str) {
+        signal(&self.instances[0].child, name);
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
