@@ -53,6 +53,8 @@ mod core;
 mod deny_list;
 mod error;
 mod even_clock;
+#[cfg(unix)]
+mod for_owner;
 mod http;
 mod key_administration;
 mod key_upkeep;

@@ -5,9 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-#[cfg(unix)]
-mod for_owner;
-
 /// The file that is written now, and those before it. Its methods block.
 #[derive(Debug)]
 pub(super) struct RotatedFile {
@@ -134,7 +131,7 @@ fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 
 fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
-    if let Some(file) = for_owner::create(path)? {
+    if let Some(file) = crate::for_owner::create(path)? {
         return Ok(file);
     }
     refuse_what_is_no_file(path)?;
@@ -314,5 +311,33 @@ mod tests {
         assert_eq!(last(2), "");
         fs::write(folder.path(), "66\n7").unwrap();
         assert_eq!(last(100), "33\n44\n66\n");
+    }
+
+    #[test]
+    fn what_root_makes_is_its_folders_owners_and_what_is_there_stays_whose_it_is() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        /// Nobody in particular.
+        const USER: u32 = 64_001;
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file to somebody else");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        chown(folder.path(), Some(USER), Some(USER + 1)).unwrap();
+        let write = |name: &str| {
+            let mut file = RotatedFile::new(folder.path().join(name), 0, 0);
+            file.write(b"1\n").unwrap();
+            let made = fs::metadata(folder.path().join(name)).unwrap();
+            (made.uid(), made.gid(), made.mode() & 0o777)
+        };
+        assert_eq!(write("audit.jsonl"), (USER, USER + 1, 0o600));
+        fs::write(folder.path().join("known"), "").unwrap();
+        assert_eq!(write("known").0, 0);
+        // Whoever may write the folder is given nothing elsewhere.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let target = elsewhere.path().join("target");
+        symlink(&target, folder.path().join("link")).unwrap();
+        assert_eq!(write("link").0, 0);
+        assert_eq!(fs::metadata(&target).unwrap().uid(), 0);
     }
 }
