@@ -13,6 +13,8 @@ use hallpass_token::{Algorithm, SigningKey, UnixTime};
 mod another_key;
 mod exchanged_seals;
 mod followed_clients;
+#[cfg(unix)]
+mod made_by_root;
 mod made_up_tables;
 mod moved;
 mod on_postgres;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hallpass_token::Sealer;
 use zeroize::Zeroizing;
 
-use super::private_file::{self, io_error, options, with_suffix};
+use super::private_file::{self, create_new, io_error, with_suffix};
 use crate::error::Error;
 
 /// What follows the store's file name.
@@ -86,7 +86,7 @@ impl Unfinished {
         let unfinished = with_suffix(path, &format!(".{}.new", std::process::id()));
         // One that a crash left holds a key that was never used.
         let _ = std::fs::remove_file(&unfinished);
-        let mut file = options().create_new(true).open(&unfinished)?;
+        let mut file = create_new(&unfinished)?;
         let unfinished = Self(unfinished);
         file.write_all(material.as_bytes())?;
         file.sync_all()?;

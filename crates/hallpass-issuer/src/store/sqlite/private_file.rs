@@ -1,6 +1,6 @@
 //! Files that only their owner can read.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,25 @@ fn check_folder(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::File`].
 pub(super) fn create(path: &Path) -> Result<(), Error> {
-    let created = options().create(true).truncate(false).open(path);
-    created.map(|_| ()).map_err(io_error(path))
+    open_or_create(path).map(|_| ()).map_err(io_error(path))
+}
+
+/// The file at `path`, made where there is none: by root for the owner of the folder, since the issuer may be another user.
+pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    if let Some(file) = crate::for_owner::create(path)? {
+        return Ok(file);
+    }
+    options().create(true).truncate(false).open(path)
+}
+
+/// The same, of one that must not be there.
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    if let Some(file) = crate::for_owner::create(path)? {
+        return Ok(file);
+    }
+    options().create_new(true).open(path)
 }
 
 /// A file beside another one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::private_file::{self, io_error, options, with_suffix};
+use super::private_file::{self, io_error, open_or_create, with_suffix};
 use crate::error::Error;
 
 /// What follows the store's file name.
@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(super) async fn take(store: &Path) -> Result<Option<File>, Error> {
     let path = with_suffix(store, SUFFIX);
     private_file::check(&path)?;
-    let file = match options().create(true).truncate(false).open(&path) {
+    let file = match open_or_create(&path) {
         Ok(file) => file,
         Err(error) if is_closed(&error) && store.exists() => return Ok(None),
         Err(error) => return Err(io_error(&path)(error)),
