@@ -13,6 +13,9 @@ use hallpass_tls::IssuedFiles;
 
 use crate::error::CertificateError;
 
+#[cfg(unix)]
+mod for_owner;
+
 const CURRENT: &str = "current";
 /// When the certificate ends, in seconds since 1970.
 const UNTIL: &str = "until";
@@ -58,7 +61,7 @@ impl Folder {
         generation: &Generation<'_>,
         check: impl FnOnce(&IssuedFiles) -> Result<(), CertificateError>,
     ) -> Result<(), CertificateError> {
-        create_folder(&self.0).map_err(at(&self.0))?;
+        self.create().map_err(at(&self.0))?;
         let (number, before) = self.next_number().map_err(at(&self.0))?;
         let last = fs::read_link(self.0.join(CURRENT)).ok();
         let name = format!("..{number}");
@@ -67,6 +70,8 @@ impl Folder {
         create_new_folder(&folder).map_err(at(&folder))?;
         let written = generation.write(&folder);
         let written = written.and_then(|()| check(&IssuedFiles::in_generation(&folder)));
+        #[cfg(unix)]
+        let written = written.inspect(|()| for_owner::give(&folder, &self.0));
         if let Err(error) = written.and_then(|()| self.point_to(&name)) {
             let _left_over = fs::remove_dir_all(&folder);
             return Err(error);
@@ -104,6 +109,20 @@ impl Folder {
             until: self.until().unwrap_or_default(),
         };
         self.replace(&generation, check)
+    }
+
+    /// It may be there. One that root makes is for the owner of the folder that it is in, as its content is.
+    fn create(&self) -> io::Result<()> {
+        let is_there = self.0.is_dir();
+        create_folder(&self.0)?;
+        #[cfg(unix)]
+        if !is_there && let Some(parent) = self.0.parent() {
+            let here = parent.as_os_str().is_empty();
+            for_owner::give(&self.0, if here { Path::new(".") } else { parent });
+        }
+        #[cfg(not(unix))]
+        let _ = is_there;
+        Ok(())
     }
 
     /// From here on this one counts.
@@ -171,7 +190,6 @@ fn options() -> OpenOptions {
     options
 }
 
-/// It may be there.
 fn create_folder(path: &Path) -> io::Result<()> {
     folders().recursive(true).create(path)
 }
@@ -262,6 +280,46 @@ mod tests {
         assert_eq!(entries(&place), 3, "it, the one before, and the link");
         let mode = fs::metadata(place.path().join("tls")).unwrap();
         assert_eq!(mode.permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_root_writes_is_for_the_owner_of_the_folder() {
+        use std::os::unix::fs::{MetadataExt as _, chown, lchown, symlink};
+        /// Nobody in particular.
+        const USER: u32 = 64_001;
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file to somebody else");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        chown(place.path(), Some(USER), Some(USER + 1)).unwrap();
+        let folder = Folder::new(place.path().join("tls"));
+        folder.replace(&generation("one"), GOOD).unwrap();
+        folder.replace(&generation("two"), GOOD).unwrap();
+        let whose = |path: &Path| {
+            let found = fs::symlink_metadata(path).unwrap();
+            (found.uid(), found.gid())
+        };
+        let files = folder.files();
+        let current = fs::canonicalize(place.path().join("tls").join(CURRENT)).unwrap();
+        for path in [
+            &place.path().join("tls"),
+            &current,
+            &files.key_pair.private_key_file,
+            &files.key_pair.certificate_file,
+            &files.ca_file,
+            &current.join(UNTIL),
+        ] {
+            assert_eq!(whose(path), (USER, USER + 1), "{}", path.display());
+        }
+        // Whoever may write the folder is given nothing elsewhere.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = place.path().join("link");
+        symlink(elsewhere.path(), &link).unwrap();
+        lchown(&link, Some(USER), None).unwrap();
+        for_owner::give(&link, place.path());
+        assert_eq!(whose(elsewhere.path()).0, 0);
     }
 
     #[test]
