@@ -27,6 +27,11 @@ pub(super) fn samples<'t>(
     lines.map(|(number, line)| sample(line).ok_or(number + 1))
 }
 
+/// Whether the document has its last line, which every service here writes: one that was cut between two lines has none. Others' metrics may follow it.
+pub(super) fn is_whole(text: &str) -> bool {
+    text.lines().any(|line| line.trim_end() == "# EOF")
+}
+
 fn sample(line: &str) -> Option<Sample> {
     let end = line.find(['{', ' '])?;
     let (name, rest) = line.split_at(end);

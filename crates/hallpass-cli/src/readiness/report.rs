@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::advice::advice;
-use super::exposition::{Sample, samples};
+use super::exposition::{Sample, is_whole, samples};
 use super::identity::{INFO, Identity};
 use crate::moment;
 
@@ -115,6 +115,9 @@ impl Service {
                 Err(line) => why_not.push(format!("line {line} of its metrics cannot be read")),
             }
         }
+        if !is_whole(text) {
+            why_not.push(CUT.to_owned());
+        }
         // What was counted under another name than a route's has no mode; it may be anybody at any route.
         let (routes, others): (BTreeMap<_, _>, BTreeMap<_, _>) = routes
             .into_iter()
@@ -138,6 +141,8 @@ impl Service {
     }
 }
 
+/// Who would be denied may stand behind the cut.
+const CUT: &str = "its metrics were cut short: their last line, `# EOF`, is not there";
 /// Whether everything passes.
 const BYPASS: &str = "hallpass_dev_bypass_enabled";
 /// The route of what was counted when there were too many routes to tell them apart.

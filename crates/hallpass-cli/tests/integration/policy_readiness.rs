@@ -177,7 +177,7 @@ fn a_saved_file_is_read_too_and_what_are_no_metrics_is_not_taken_for_ready() {
     let file = file.to_str().unwrap();
     std::fs::write(
         file,
-        "hallpass_rollout_ratio{route=\"/a\",mode=\"report\"} 0.0\n",
+        "hallpass_rollout_ratio{route=\"/a\",mode=\"report\"} 0.0\n# EOF\n",
     )
     .unwrap();
     let outcome = run(&["policy", "readiness", file, "--hours", "0"]);

@@ -24,8 +24,24 @@ fn text(mode: &str, ratio: &str, age: u64) -> String {
     )
 }
 
+/// Of the whole document.
 fn safe(text: &str, terms: &Terms) -> bool {
-    Service::read("x", text, terms).unwrap().safe
+    let text = format!("{text}# EOF\n");
+    Service::read("x", &text, terms).unwrap().safe
+}
+
+#[test]
+fn metrics_that_were_cut_between_two_lines_are_not_safe() {
+    let quiet = "hallpass_rollout_ratio{route=\"/a\",mode=\"report\"} 0\n\
+                 hallpass_rollout_since_timestamp_seconds{route=\"/a\"} 1700000000\n";
+    assert!(safe(quiet, &terms(100)));
+    let cut = Service::read("x", quiet, &terms(100)).unwrap();
+    assert!(!cut.safe);
+    let lines = cut.lines().join("\n");
+    assert!(
+        lines.contains("not safe: its metrics were cut short"),
+        "{lines}"
+    );
 }
 
 #[test]

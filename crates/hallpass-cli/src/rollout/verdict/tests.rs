@@ -37,7 +37,7 @@ fn instance(number: u32, text: &str, accepted: &[&str]) -> Instance {
     };
     Instance::read(
         format!("http://i{number}/metrics"),
-        text.as_bytes().to_vec(),
+        format!("{text}# EOF\n").into_bytes(),
         &terms,
     )
 }
@@ -97,6 +97,24 @@ fn an_instance_that_cannot_be_asked_or_is_elsewhere_or_new_is_a_reason_each() {
         "http://i3/metrics has been watched for 99 of 100 seconds",
     ];
     assert_eq!(found.why_not, expected);
+}
+
+#[test]
+fn metrics_that_were_cut_between_two_lines_are_a_reason() {
+    let quiet = text("report", "0.0", 100, None);
+    let mut cut = instance(1, &quiet, &[]);
+    let terms = Terms {
+        now: NOW,
+        window_seconds: 100,
+        counts_seconds: 100,
+        accepted: Vec::new(),
+    };
+    cut.answer = Instance::read(cut.url.clone(), quiet.into_bytes(), &terms).answer;
+    let found = verdict(Step::Report, TEN, &[cut]);
+    assert_eq!(
+        found.why_not,
+        ["http://i1/metrics: its metrics were cut short: their last line, `# EOF`, is not there"]
+    );
 }
 
 /// Metrics of an instance at 10 %, with a route in `report` of its own, whose rule the service's may meet or not.
