@@ -23,6 +23,7 @@ mod origins;
 mod page_blocks;
 mod paths;
 mod proxies;
+mod runbook_places;
 mod sizes;
 mod standards;
 mod translations;
