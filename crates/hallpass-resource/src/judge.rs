@@ -13,14 +13,14 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use bytes::Bytes;
 use hallpass_client::ContextSettings;
-use hallpass_client::context::Carried;
 use hallpass_upstream::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 
 use self::carried::Brought;
 pub(crate) use self::decided_by::DecidedBy;
-use self::judged::Judged;
+pub(crate) use self::judged::Pass;
+use self::judged::{Identity, Judged};
 pub(crate) use self::outcome::DecisionMetrics;
 use self::outcome::{Counted, NO_REASON, Outcome};
 use crate::audit::{Audit, Decision};
@@ -77,25 +77,6 @@ pub(crate) enum Verdict {
     /// The handler does not run.
     Respond(Response<Bytes>),
 }
-
-/// How a request passes.
-#[derive(Debug)]
-pub(crate) struct Pass {
-    /// The verified identity, none, or why the credentials that were sent give none.
-    pub(crate) identity: Result<Option<Verified>, Denial>,
-    /// Whether it passes for its mode, or with `permit-all`: then extractors refuse nothing.
-    pub(crate) is_lenient: bool,
-    /// Whether its rules would deny it, which is counted.
-    pub(crate) is_counted: bool,
-    /// Whether identity headers from outside stay.
-    pub(crate) keeps_identity_headers: bool,
-    /// The route, as metrics have it.
-    pub(crate) route: Arc<str>,
-    /// What goes on with the calls that are made for it.
-    pub(crate) carried: Carried,
-}
-
-type Identity = Result<Option<Verified>, Denial>;
 
 impl Judge {
     /// Says what is open and what is not, as far as it is not as before.

@@ -2,14 +2,34 @@
 
 use std::sync::{Arc, OnceLock};
 
+use hallpass_client::context::Carried;
 use prometheus_client::metrics::counter::Counter;
 
 use super::carried::Brought;
 use super::outcome::Outcome;
-use super::{Identity, Pass};
 use crate::error::Denial;
 use crate::policy::{Mode, Ruling};
 use crate::verifier::Verified;
+
+/// How a request passes.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// The verified identity, none, or why the credentials that were sent give none.
+    pub(crate) identity: Result<Option<Verified>, Denial>,
+    /// Whether it passes for its mode, or with `permit-all`: then extractors refuse nothing.
+    pub(crate) is_lenient: bool,
+    /// Whether its rules would deny it, which is counted.
+    pub(crate) is_counted: bool,
+    /// Whether identity headers from outside stay.
+    pub(crate) keeps_identity_headers: bool,
+    /// The route, as metrics have it.
+    pub(crate) route: Arc<str>,
+    /// What goes on with the calls that are made for it.
+    pub(crate) carried: Carried,
+}
+
+/// The verified caller, none, or why the credentials that were sent give none.
+pub(super) type Identity = Result<Option<Verified>, Denial>;
 
 /// All that is known of a request that was judged.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ fn events(share: usize, replicas: usize, has_shared_cache: bool) -> Plan {
 }
 
 /// A day of such an estate.
-fn day_of(estate: Plan) -> Plan {
+fn day_of(estate: &Plan) -> Plan {
     let hours = |hours: u64| minutes(hours * 60);
     Plan {
         length: hours(24),
@@ -43,7 +43,7 @@ fn day_of(estate: Plan) -> Plan {
             (hours(18), hours(18) + minutes(10)),
         ],
         taint: hours(21),
-        ..estate
+        ..estate.clone()
     }
 }
 
@@ -72,7 +72,7 @@ async fn tenth_with_replicas() {
 #[tokio::test(start_paused = true)]
 #[ignore = "takes minutes in a release build; see docs/scale.md"]
 async fn day_of_a_twentieth() {
-    of_a_day(&day_of(Plan {
+    of_a_day(&day_of(&Plan {
         services: 100,
         instances_of_each: 5,
         ..events(20, 5, false)
@@ -84,7 +84,7 @@ async fn day_of_a_twentieth() {
 #[tokio::test(start_paused = true)]
 #[ignore = "takes an hour and a half in a release build; see docs/scale.md"]
 async fn day_of_the_whole() {
-    of_a_day(&day_of(Plan {
+    of_a_day(&day_of(&Plan {
         calls_every: 6 * CALLS_EVERY,
         ..events(1, 5, false)
     }))
