@@ -14,14 +14,26 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Longer than any start takes, of a program in a JVM too.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a process may take to end.
+const FAREWELL: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Killed when dropped.
 pub(crate) struct Process(Child);
 
 impl Drop for Process {
+    /// First by its own way: what it has to write at its end (`deploy/trained.sh` asks what it has counted) is written.
     fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to do about either failure here.
+        // It may have ended by itself; there is nothing to do about any failure here.
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        let clock = SystemClock::new();
+        let begun = clock.monotonic();
+        while asked.is_ok()
+            && matches!(self.0.try_wait(), Ok(None))
+            && clock.monotonic().saturating_sub(begun) < FAREWELL
+        {
+            std::thread::park_timeout(LOOK);
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -131,6 +131,8 @@ fn ours(row: &Row) -> String {
     SPOKEN
     management: {{ listen: '127.0.0.1:0' }}
     connections-per-address: 20000
+    # It ends at once when it is told to.
+    drain-delay-seconds: 0
     access-log: {{ level: {access_log} }}
     # All of the load is one caller's: it is counted, and never too much.
     service-defaults: {{ caller-bulkhead: {{ max-concurrent: 1000 }} }}
