@@ -294,6 +294,9 @@ pub(crate) async fn outage(front: &mut Front) {
     }
     assert!(front.estate.service.take().is_empty());
     front.estate.authz().go_on();
+    // What has waited may be decided about now, and handed on though nobody waits for it any more: before it is decided about what came later.
+    asks_again(front, &ask).await;
+    front.estate.service.take();
 
     front.estate.stop_authz();
     for ask in [&ask, &open] {
@@ -303,6 +306,11 @@ pub(crate) async fn outage(front: &mut Front) {
         assert!(seen.is_empty(), "{seen:?}");
     }
     front.estate.start_authz().await;
+    asks_again(front, &ask).await;
+}
+
+/// Waits until what may pass does.
+async fn asks_again(front: &Front, ask: &Ask) {
     let again = async {
         let mut again = tokio::time::interval(Duration::from_millis(50));
         while ask.send(front.port).await.status != 200 {
