@@ -35,7 +35,7 @@ async fn an_estate_stays_even_through_a_rotation_an_outage_and_a_taint() {
 
     assert_eq!(counts.failed.window(Duration::ZERO, plan.length).sum, 0);
     assert!(counts.shown.window(Duration::ZERO, plan.length).sum > 500);
-    // In one run of ten a callee refuses a single one of thousands, which is not understood yet; a fault of rotations or outages refuses hundreds.
+    // In two of sixty runs a callee refused a single one of thousands, which is not understood yet; a fault of rotations or outages refuses hundreds.
     let refused = counts.refused.window(Duration::ZERO, plan.taint);
     assert!(refused.sum <= 2, "callees refused good tokens: {refused:?}");
 

@@ -82,7 +82,7 @@ async fn day_of_a_twentieth() {
 
 /// Calls are fewer: they take most of the time, and tell of the issuer little.
 #[tokio::test(start_paused = true)]
-#[ignore = "takes an hour and a half in a release build; see docs/scale.md"]
+#[ignore = "takes two hours in a release build; see docs/scale.md"]
 async fn day_of_the_whole() {
     of_a_day(&day_of(&Plan {
         calls_every: 6 * CALLS_EVERY,
