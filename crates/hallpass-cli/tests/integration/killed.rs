@@ -1,7 +1,8 @@
 //! An issuer that is killed at any moment has lost nothing that it has said to be done.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::issuer::Running;
 use crate::postgres_server::{PASSWORD, USER, shared};
 use crate::process::{command, run};
 
+/// The last byte of the next [`own_host`].
+static NEXT_HOST: AtomicU8 = AtomicU8::new(1);
 const KILLS: usize = 20;
 /// Of one refresh token after the other.
 const ROTATIONS: usize = 6;
@@ -39,6 +42,7 @@ struct Estate {
 
 impl Estate {
     fn new(store: &str) -> Self {
+        let host = own_host();
         let estate = Self {
             folder: tempfile::tempdir().unwrap(),
             at: Mutex::default(),
@@ -50,7 +54,7 @@ impl Estate {
             clients: Mutex::default(),
         };
         let yaml = format!(
-            "hallpass:\n  issuer:\n    listen: 127.0.0.1:0\n    {store}\n    \
+            "hallpass:\n  issuer:\n    listen: '{host}:0'\n    {store}\n    \
              key-encryption-key: 0123456789abcdef0123456789abcdef\n    refresh-token-grace-seconds: 60\n    \
              revocations-per-client-per-second: 10000\n    clients:\n      \
              - {{ client-id: c, client-secret: {SECRET}, audiences: [service-system], refresh-token-life-seconds: 1h, \
@@ -224,6 +228,18 @@ impl Estate {
             "{check:?}"
         );
     }
+}
+
+/// A loopback address that no other test uses. At a shared one the port of an issuer that was just killed may be given to that of the
+/// other test, which knows the same client and none of its tokens.
+fn own_host() -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(
+        127,
+        high.max(1),
+        low,
+        NEXT_HOST.fetch_add(1, Ordering::Relaxed),
+    )
 }
 
 async fn is_killed_again_and_again(store: &str) {
