@@ -217,12 +217,43 @@ fn sigterm_says_503_first_and_finishes_what_runs() {
 /// By one thread alone, which never waits for what it waits for.
 #[test]
 fn sigterm_does_the_same_where_there_is_one_processor() {
+    sigterm(on_one_processor());
+}
+
+fn on_one_processor() -> Command {
     let mut one = Command::new("sh");
     let first = r#"$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')"#;
     one.env_remove("RUST_LOG")
         .args(["-c", &format!(r#"exec taskset -c "{first}" "$0" "$@""#)])
         .arg(env!("CARGO_BIN_EXE_hallpass"));
-    sigterm(one);
+    one
+}
+
+#[test]
+fn what_a_reload_waits_for_keeps_no_request_waiting_where_there_is_one_processor() {
+    let (keys, service) = (Keys::new(Algorithm::EdDsa), Service::start());
+    let (gateway, file) = start_by(on_one_processor(), &keys, &service);
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    // The pipe is read for five seconds.
+    stream
+        .set_read_timeout(Some(Duration::from_secs(3)))
+        .unwrap();
+    let pipe = keys.beside("ca.pem", b"");
+    fs::remove_file(&pipe).unwrap();
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let slow = format!("hallpass: {{ tls: {{ ca-file: '{pipe}' }}, ");
+    let text = routes("/one/**").replace("hallpass: { ", &slow);
+    fs::write(&file, text).unwrap();
+    signal(&gateway.child, "HUP");
+    // Once both ends are open the gateway reads, and gets nothing.
+    let held = fs::File::options().write(true).open(&pipe).unwrap();
+    for _ in 0..10 {
+        assert_eq!(ask(&mut stream, "/one/a"), Some(200));
+    }
+    drop(held);
+    let refused = r#"hallpass_config_reloads_total{result="refused"}"#;
+    gateway.wait_until(|it| it.sample(refused) > 0.0);
 }
 
 fn sigterm(command: Command) {

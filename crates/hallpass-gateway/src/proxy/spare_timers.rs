@@ -5,10 +5,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Most that are kept: as many as requests wait at a time for an upstream that is well.
@@ -56,10 +57,10 @@ pub(crate) struct SpareTimer<'t> {
 }
 
 impl SpareTimer<'_> {
-    /// Ready at its end.
+    /// Ready at its end, also in a task that has used up its turn: else what takes all of each turn would have no end.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.set {
-            Some(set) => set.as_mut().poll(context),
+            Some(set) => pin!(unconstrained(set)).poll(context),
             None => Poll::Pending,
         }
     }
@@ -78,7 +79,8 @@ impl Drop for SpareTimer<'_> {
             return;
         };
         // It goes on, and must not hold the task that waited for it.
-        let _over = set.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let mut nobody = Context::from_waker(Waker::noop());
+        let _over = pin!(unconstrained(&mut set)).poll(&mut nobody);
         let mut spare = self.of.spare();
         if spare.len() < MOST {
             spare.push(set);
@@ -91,6 +93,7 @@ mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
 
+    use tokio::task::coop::consume_budget;
     use tokio::time::timeout;
 
     use super::*;
@@ -113,6 +116,30 @@ mod tests {
             drop(timer);
             assert_eq!(timers.spare().len(), 1);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_all_of_each_turn_ends_in_time() {
+        // Only a task has turns.
+        let ended = tokio::spawn(async {
+            let timers = SpareTimers::default();
+            let mut timer = timers.until(Instant::now() + Duration::from_secs(1));
+            poll_fn(|context| {
+                while pin!(consume_budget()).poll(context).is_ready() {}
+                context.waker().wake_by_ref();
+                timer.poll(context)
+            })
+            .await;
+        });
+        tokio::task::yield_now().await;
+        // Time does not pass by itself while a task is ready.
+        tokio::time::advance(Duration::from_millis(900)).await;
+        assert!(!ended.is_finished());
+        tokio::time::advance(Duration::from_millis(200)).await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(ended.is_finished());
     }
 
     #[tokio::test(start_paused = true)]
