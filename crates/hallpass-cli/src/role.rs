@@ -175,8 +175,10 @@ async fn reload<R: Role>(
     let apply = async |everything: Everything| {
         // Looked at first: what cannot be used must not be taken by half.
         role.check(running, &everything).await?;
-        let service = role.service(&everything);
-        hallpass.apply(&service).map_err(Failure::usage)?;
+        let (hallpass, service) = (hallpass.clone(), role.service(&everything));
+        // On a thread of its own: it reads the files of TLS, and the disk may have stalled, or it may be a pipe.
+        let applied = tokio::task::spawn_blocking(move || hallpass.apply(&service)).await;
+        applied.map_err(Failure::failed)?.map_err(Failure::usage)?;
         role.apply(running, &everything).await
     };
     supervisor::reloading();

@@ -9,6 +9,8 @@ mod dns;
 mod restart;
 mod tls;
 
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "certificates")]
@@ -25,6 +27,7 @@ use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
 use hallpass_upstream::{Discover, HttpTransport, Network};
 
 use tokio::net::TcpListener;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::metrics::{Metrics, PlainHttpMetric};
 use crate::reload::{ReloadMetrics, Reloader};
@@ -179,8 +182,20 @@ impl Hallpass {
     /// there.
     pub async fn follow(self, reloader: Reloader) {
         let reloader = reloader.count_in(self.shared.reloads.clone());
-        let apply = |settings: Settings| std::future::ready(self.apply(&settings));
-        reloader.run(apply).await;
+        reloader
+            .run(|settings| self.clone().apply_apart(settings))
+            .await;
+    }
+
+    /// [`apply`](Self::apply) on a thread of its own: it reads files, and the disk may have stalled.
+    async fn apply_apart(self, settings: Settings) -> Result<(), Error> {
+        let applied = spawn_blocking(move || self.apply(&settings)).await;
+        match applied.map_err(JoinError::try_into_panic) {
+            Ok(applied) => applied,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // The runtime ends, and nobody waits for it any more.
+            Err(Err(_)) => pending().await,
+        }
     }
 
     /// Where reloads are counted that [`metrics`](Self::metrics) shows: for [`Reloader::count_in`], where a program follows its files by
