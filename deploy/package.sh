@@ -102,6 +102,7 @@ install -m 0644 "$root"/deploy/prometheus/rules/*.yaml "$common/share/hallpass/p
 gzip -9nc "$root/CHANGELOG.md" >"$common/share/doc/hallpass/changelog.gz"
 if [ "$sbom" = yes ]; then
     features=$("$hallpass" --version | sed -n 's/^features //p')
+    is_static "$hallpass" || target=$(uname -m)-unknown-linux-gnu
     "$root/deploy/sbom.sh" "$target" "$features" >"$common/share/doc/hallpass/sbom.cdx.json"
     install -m 0644 "$common/share/doc/hallpass/sbom.cdx.json" "$out/hallpass-$version.cdx.json"
 fi

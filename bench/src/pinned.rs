@@ -34,9 +34,17 @@ impl Drop for Process {
         {
             std::thread::park_timeout(LOOK);
         }
+        if matches!(self.0.try_wait(), Ok(None)) {
+            say_killed(self.0.id());
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+#[expect(clippy::print_stderr, reason = "this program writes to its user")]
+fn say_killed(id: u32) {
+    eprintln!("process {id} did not end within {FAREWELL:?} and was killed");
 }
 
 impl Process {
