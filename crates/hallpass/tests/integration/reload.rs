@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use hallpass::config::{Configuration, Key, Loader, Section};
 use hallpass::reload::{ReloadMetrics, Reloader};
-use hallpass::{BoxError, Settings};
+use hallpass::{BoxError, Hallpass, Settings};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 
 /// Often enough for a test, and more than once while nothing changes.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -355,4 +356,28 @@ async fn a_document_that_is_no_file_is_followed_and_kept_when_it_is_good() {
         "never the broken one"
     );
     running.abort();
+}
+
+#[tokio::test]
+async fn a_file_that_comes_slowly_keeps_nothing_else_from_the_thread_of_a_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pipe) = (folder.path().join("a.yaml"), folder.path().join("ca.pem"));
+    fs::write(&file, "hallpass: {}\n").unwrap();
+    let mut reloader = Reloader::new(Loader::new("hallpass").file(&file))
+        .unwrap()
+        .every(INTERVAL);
+    let loaded = reloader.load::<Settings>().unwrap();
+    let hallpass = Hallpass::from_settings(loaded.settings()).unwrap();
+    let following = tokio::spawn(hallpass.follow(reloader));
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let named = format!("hallpass: {{ tls: {{ ca-file: '{}' }} }}\n", pipe.display());
+    replace(&file, &named);
+    // Once both ends are open it is read, for five seconds, and gets nothing.
+    let open = move || (fs::File::options().write(true).open(&pipe), Instant::now());
+    let opened = tokio::time::timeout(PATIENCE, spawn_blocking(open)).await;
+    let (held, since) = opened.unwrap().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(3));
+    drop(held.unwrap());
+    following.abort();
 }
