@@ -2,6 +2,7 @@
 
 pub(crate) mod adoption;
 pub(crate) mod import;
+pub(crate) mod metrics;
 pub(crate) mod record;
 pub(crate) mod ring;
 pub(crate) mod room;

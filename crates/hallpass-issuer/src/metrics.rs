@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::clients::registry::ClientMetrics;
 use crate::http::jwks::JwksMetrics;
-use crate::keys::ring::KeyMetrics;
+use crate::keys::metrics::KeyMetrics;
 use crate::token::metrics::TokenMetrics;
 
 /// The content type of `/metrics` (OpenMetrics 1.0 text, which Prometheus reads).
