@@ -73,8 +73,16 @@ impl KeyMetrics {
         }
     }
 
-    /// So many verifiers do not have this key.
+    /// So many verifiers do not have this key. Of one that is not shown nothing is: who counts may have looked at the keys of before, and nobody would take it
+    /// away again.
     pub(crate) fn lacking(&self, kid: &str, state: KeyState, verifiers: usize) {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if !shown
+            .iter()
+            .any(|it| it.kid == kid && it.state == state.as_str())
+        {
+            return;
+        }
         let gauge = self.verifiers_missing.get_or_create_owned(&AdoptionLabels {
             kid: kid.to_owned(),
             state: state.as_str(),
@@ -132,5 +140,7 @@ mod tests {
         assert_eq!((shown().len(), missing()), (3, 1));
         metrics.set(&keys[1..]);
         assert_eq!((shown().len(), missing()), (1, 0));
+        metrics.lacking(&keys[0].kid, keys[0].state, 3);
+        assert_eq!(missing(), 0);
     }
 }
